@@ -1,0 +1,2 @@
+//! The `exithand` command.
+fn main() {}
