@@ -9,8 +9,8 @@ use exithand_testkit::{
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 fn signal(pid: Pid, number: Signal) {
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
-    pidfd_send_signal(&pidfd, number).unwrap();
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("open a pidfd");
+    pidfd_send_signal(&pidfd, number).expect("send a signal");
 }
 
 /// A field of `/proc/PID/stat` counted from the state letter, which is 0; `None` once it is gone.

@@ -1,14 +1,16 @@
 //! Isolated tests see namespaces of their own, fail outside when they fail inside, and leave nothing.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::env;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use exithand_testkit::{
-    Isolation, Need, Pid, actor, actor_command, need, private_pid_namespace, run_isolated,
-    test_name, wait_ended, wait_status,
+    Isolation, Need, actor, actor_command, need, private_pid_namespace, run_isolated, test_name,
+    wait_status,
 };
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 const PID_MAX: &str = "/proc/sys/kernel/pid_max";
 
@@ -92,9 +94,8 @@ fn an_early_exit_inside_is_no_pass() {
     }
 }
 
-/// The caller of `isolate` is an actor here, so that it can be killed.
 #[test]
-fn killing_the_caller_ends_everything_inside() {
+fn killing_the_caller_of_a_command_ends_what_runs_inside() {
     need!(Need::PrivatePidNamespace);
     let program = actor_command(&[]).get_program().to_owned();
     let mut command = Isolation::default().command(&program);
@@ -103,24 +104,52 @@ fn killing_the_caller_ends_everything_inside() {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut isolate = command.spawn().unwrap();
+    let mut out = BufReader::new(isolate.stdout.take().unwrap());
     let mut line = String::new();
-    BufReader::new(isolate.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    out.read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
-    // `isolate` has one child, pid 1 of the namespace.
-    let children = format!("/proc/{0}/task/{0}/children", isolate.id());
-    let init: i32 = fs::read_to_string(children)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
 
     isolate.kill().unwrap();
+    let stdin = isolate.stdin.take();
     assert_eq!(wait_status(&mut isolate), 9);
-    // stdin is still open, so only the death signal can have ended it.
-    wait_ended(Pid::from_raw(init).unwrap()).unwrap();
-    drop(isolate.stdin);
+    // The pipe ends when nobody is left to write; stdin is still open and does not end it.
+    assert_eq!(out.read_to_end(&mut Vec::new()).unwrap(), 0);
+    drop(stdin);
+}
+
+/// Three runs of this test: the outermost, which kills; the killed one; the one isolated in there.
+#[test]
+fn killing_a_test_ends_what_runs_inside() {
+    let test = test_name!();
+    if let Some(fifo) = env::var_os("EXITHAND_TESTKIT_KILLED") {
+        return run_isolated(test, || {
+            let mut actor = actor(&["hang"]);
+            let mut held_open = File::options().write(true).open(&fifo).unwrap();
+            held_open.write_all(b"inside\n").unwrap();
+            actor.wait();
+        });
+    }
+    need!(Need::PrivatePidNamespace);
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args([test, "--exact"])
+        .env("EXITHAND_TESTKIT_KILLED", &fifo);
+    let mut killed = command.stdout(Stdio::null()).spawn().unwrap();
+    let mut out = BufReader::new(File::open(&fifo).unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert_eq!(line, "inside\n");
+
+    killed.kill().unwrap();
+    assert_eq!(wait_status(&mut killed), 9);
+    assert_eq!(
+        out.read_to_end(&mut Vec::new()).unwrap(),
+        0,
+        "nobody is left to write"
+    );
 }
 
 #[test]

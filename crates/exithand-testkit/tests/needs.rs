@@ -113,3 +113,24 @@ fn a_fork_bomb_in_a_cgroup_is_killed_as_a_whole() {
     assert_eq!(bomb.wait(), 9);
     assert_eq!(cgroup.members().unwrap(), []);
 }
+
+/// Every probe answers, whatever the answer, and answers the same when asked again.
+#[test]
+fn probes_are_repeatable() {
+    for need in [
+        Need::Root,
+        Need::UnprivilegedUser,
+        Need::OtherUsers,
+        Need::CoreDumps,
+        Need::PrivatePidNamespace,
+        Need::PerNamespacePidMax(301),
+        Need::Descriptors(64),
+        Need::CgroupV1Memory,
+        Need::ProcConnector,
+        Need::Fuse,
+    ] {
+        let met = need.met();
+        println!("{}: {met}", need.key());
+        assert_eq!(need.met(), met, "{need}");
+    }
+}
