@@ -1,0 +1,62 @@
+//! From `argv` to an exit code.
+
+use std::ffi::OsString;
+use std::io::{self, BufWriter, Write};
+
+use anyhow::anyhow;
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::{completions, doctor, id, kill_command, names, sys, wait};
+
+/// Runs the program that `args[0]` names: exithand itself, or a tool it stands in for.
+pub fn run(args: &[OsString]) -> u8 {
+    match args.split_first().and_then(|(name, _)| names::by_argv0(name)) {
+        Some(name) => names::run(name, &args[1..]),
+        None => exithand(args).number(),
+    }
+}
+
+fn exithand(args: &[OsString]) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    subcommand(&cli.command).unwrap_or_else(|failure| {
+        anstream::eprintln!("exithand: {failure}");
+        failure.code()
+    })
+}
+
+/// Prints what clap has to say: help and version are no errors.
+fn usage(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    match (error.use_stderr(), printed) {
+        (true, _) => ExitCode::Usage,
+        (false, Ok(())) => ExitCode::Success,
+        (false, Err(_)) => ExitCode::Failed,
+    }
+}
+
+fn subcommand(command: &Command) -> Result<ExitCode, Failure> {
+    let out = stdout(command)?;
+    match command {
+        Command::Wait(args) => wait::run(args, out),
+        Command::Kill(args) => kill_command::run(args, out),
+        Command::Id(args) => id::run(args, out),
+        Command::Doctor(args) => doctor::run(args, out),
+        Command::InstallNames(args) => names::install(args, out),
+        Command::Completions(args) => completions::run(args, out),
+    }
+}
+
+/// Opens standard output for results, with colours where they are seen.
+fn stdout(command: &Command) -> Result<impl Write, Failure> {
+    if sys::stdout_was_closed() && !command.is_quiet() {
+        let advice = "standard output is closed: nobody would see the results (--quiet wants none)";
+        return Err(Failure::Failed(anyhow!(advice)));
+    }
+    Ok(BufWriter::new(anstream::AutoStream::auto(io::stdout())))
+}

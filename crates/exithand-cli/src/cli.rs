@@ -1,0 +1,41 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+/// Wait for any process, without polling, and learn how it ended.
+#[derive(Debug, Parser)]
+#[command(
+    name = "exithand",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 2 wrong usage, 124 timed out, 125 exithand failed, \
+                  127 no such process. See exithand(1)."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[expect(missing_docs, reason = "the doc comment of Args is the help")]
+    Wait(crate::wait::Args),
+    Kill(crate::kill_command::Args),
+    Id(crate::id::Args),
+    Doctor(crate::doctor::Args),
+    InstallNames(crate::names::InstallArgs),
+    Completions(crate::completions::Args),
+}
+
+impl Command {
+    /// Says whether the user wants no results printed.
+    pub fn is_quiet(&self) -> bool {
+        match self {
+            Self::Wait(args) => args.quiet,
+            Self::Kill(args) => args.quiet,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! From what the user typed to open handles: all of them, or none.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+
+use anyhow::{Context, anyhow};
+use clap::ValueEnum;
+use exithand::{Error, ExitHandle, Pid, State, Token};
+
+use crate::failure::Failure;
+use crate::limits::raise_descriptor_limit;
+use crate::select::{SelectArgs, Selected, open_matching};
+use crate::text::printable;
+use crate::word::Word;
+
+/// Which processes a subcommand is about.
+#[derive(Debug, clap::Args)]
+pub struct TargetArgs {
+    /// Pids or tokens; `-` reads more of them from standard input
+    ///
+    /// A token (PID:INODE, as `exithand id` prints it) names one process for good; a pid names
+    /// whichever process has the number now. Selectors add to the processes named here.
+    #[arg(value_name = "TARGET", allow_negative_numbers = true)]
+    targets: Vec<String>,
+
+    #[command(flatten)]
+    select: SelectArgs,
+
+    /// What to do about a target that does not exist (any more)
+    ///
+    /// `error`: fail with exit code 127 before anything is done. `ok`: it has ended, which is what
+    /// was wanted; it counts as finished.
+    #[arg(long, value_enum, default_value_t = Missing::Error, value_name = "WHAT")]
+    pub missing: Missing,
+}
+
+/// What to do about a target that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Missing {
+    /// Fail before anything is done.
+    Error,
+    /// Count it as ended.
+    Ok,
+}
+
+/// One process a subcommand is about.
+#[derive(Debug)]
+pub struct Target {
+    /// What to call it.
+    pub label: Label,
+    /// The process.
+    pub handle: ExitHandle,
+}
+
+/// What to call a process in results.
+#[derive(Debug, Clone)]
+pub struct Label {
+    /// What the user typed, or the selector that matched.
+    pub word: String,
+    /// Its pid here, where it has one.
+    pub pid: Option<Pid>,
+    /// Its name for good.
+    pub token: Token,
+    /// Its command name, made printable; empty where it cannot be read any more.
+    pub comm: String,
+}
+
+impl fmt::Display for Label {
+    /// Prints `4242 (sleep)`; the token stands in for a pid we cannot see.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.number())?;
+        if self.comm.is_empty() { Ok(()) } else { write!(f, " ({})", self.comm) }
+    }
+}
+
+impl Label {
+    /// Returns the pid, or the token where there is no pid to tell processes apart.
+    pub fn number(&self) -> String {
+        self.pid.map_or_else(|| self.token.to_string(), |pid| pid.as_raw_nonzero().to_string())
+    }
+}
+
+impl Target {
+    /// Labels a process.
+    pub fn new(word: String, comm: String, handle: ExitHandle) -> Self {
+        let label = Label { word, pid: handle.pid(), token: handle.token(), comm };
+        Self { label, handle }
+    }
+}
+
+/// A target that does not exist.
+#[derive(Debug)]
+pub struct Absent {
+    /// What the user typed.
+    pub word: String,
+    /// The pid in it.
+    pub pid: Option<Pid>,
+    /// Why there is no such process.
+    pub error: Error,
+}
+
+/// What the user typed, opened.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// The processes found, each once.
+    pub targets: Vec<Target>,
+    /// Those that do not exist; empty unless `--missing ok`.
+    pub absent: Vec<Absent>,
+}
+
+impl TargetArgs {
+    /// Opens every target, or fails and leaves nothing open.
+    ///
+    /// # Errors
+    ///
+    /// A usage failure for what is no target; a missing one for a process that does not exist,
+    /// unless `--missing ok`; a failure where the kernel or a limit stands in the way.
+    pub fn open(&self) -> Result<Opened, Failure> {
+        raise_descriptor_limit();
+        let words = self.words()?;
+        let selector = self.select.selector().map_err(Failure::from)?;
+        if words.is_empty() && selector.is_none() {
+            let advice = "no target given: name pids or tokens, or select with --name and the like";
+            return Err(Failure::Usage(anyhow!(advice)));
+        }
+        let mut opened = open_words(&words)?;
+        self.judge_absent(&mut opened.absent)?;
+        if let Some(selector) = selector {
+            let found = open_matching(&selector)?;
+            if found.is_empty() && words.is_empty() && self.missing == Missing::Error {
+                return Err(Failure::Missing(anyhow!("no process matches {selector}")));
+            }
+            let word = selector.to_string();
+            let target = |it: Selected| {
+                Target::new(word.clone(), printable(&it.facts.comm), it.handle)
+            };
+            opened.targets.extend(found.into_iter().map(target));
+        }
+        let mut seen = HashSet::new();
+        opened.targets.retain(|target| seen.insert(target.label.token));
+        Ok(opened)
+    }
+
+    /// Reads all words, those on standard input too, before the first is opened.
+    fn words(&self) -> Result<Vec<(String, Word)>, Failure> {
+        let mut texts = Vec::new();
+        for target in &self.targets {
+            if target == "-" {
+                let mut list = String::new();
+                io::stdin()
+                    .read_to_string(&mut list)
+                    .context("read targets from standard input")
+                    .map_err(Failure::Usage)?;
+                texts.extend(list.split_whitespace().map(str::to_owned));
+            } else {
+                texts.push(target.clone());
+            }
+        }
+        let parse = |text: String| match text.parse() {
+            Ok(word) => Ok((text, word)),
+            Err(error) => Err(Failure::usage(error)),
+        };
+        texts.into_iter().map(parse).collect()
+    }
+
+    fn judge_absent(&self, absent: &mut [Absent]) -> Result<(), Failure> {
+        let [first, rest @ ..] = absent else {
+            return Ok(());
+        };
+        if self.missing == Missing::Ok {
+            return Ok(());
+        }
+        let more = match rest.len() {
+            0 => String::new(),
+            count => format!(" (and {count} more that do not exist)"),
+        };
+        Err(Failure::Missing(anyhow!("{}{}{more}", first.error, beyond_pid_max(first.pid))))
+    }
+}
+
+fn open_words(words: &[(String, Word)]) -> Result<Opened, Failure> {
+    let mut opened = Opened::default();
+    for (text, word) in words {
+        match word.open() {
+            Ok(handle) => {
+                let comm = comm(&handle)?;
+                opened.targets.push(Target::new(text.clone(), comm, handle));
+            }
+            Err(error) if error.is_gone() => {
+                opened.absent.push(Absent { word: text.clone(), pid: word.pid(), error });
+            }
+            Err(error @ Error::TooManyFiles { .. }) => {
+                let needed = format!("wait for {} targets, one descriptor each", words.len());
+                return Err(Failure::Failed(anyhow::Error::from(error).context(needed)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(opened)
+}
+
+/// Reads a process's name while it is certain to be that process's.
+fn comm(handle: &ExitHandle) -> Result<String, Error> {
+    let Some(pid) = handle.pid() else {
+        return Ok(String::new());
+    };
+    let name = fs::read(format!("/proc/{}/comm", pid.as_raw_nonzero()));
+    match (name, handle.state()?) {
+        (Ok(name), State::Alive | State::Ended) => {
+            Ok(printable(name.strip_suffix(b"\n").unwrap_or(&name)))
+        }
+        _ => Ok(String::new()),
+    }
+}
+
+/// Explains a number that no process of this machine can have.
+fn beyond_pid_max(pid: Option<Pid>) -> String {
+    let pid_max = fs::read_to_string("/proc/sys/kernel/pid_max").ok();
+    let pid_max = pid_max.and_then(|text| text.trim().parse::<i32>().ok());
+    match (pid, pid_max) {
+        (Some(pid), Some(pid_max)) if pid.as_raw_nonzero().get() >= pid_max => {
+            format!(" (pids go up to {} here)", pid_max - 1)
+        }
+        _ => String::new(),
+    }
+}

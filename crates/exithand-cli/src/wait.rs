@@ -1,0 +1,186 @@
+//! `exithand wait`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use exithand::{Count, DEFAULT_GRACE, Deadline, ExitHandle, Key, Until, WaitOptions, WaitSet};
+
+use crate::duration;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::output::{Format, Reporter, Standing};
+use crate::progress::Progress;
+use crate::tally::Tally;
+use crate::target::{Label, TargetArgs};
+
+/// Wait until processes have ended, and say how
+///
+/// Waits for every target, whoever's child it is, without polling; prints one line for each as it
+/// ends. Needs no privilege.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    targets: TargetArgs,
+
+    /// Return as soon as one of the targets has ended
+    #[arg(long, conflicts_with = "count")]
+    any: bool,
+
+    /// Return as soon as N of the targets have ended
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
+
+    /// Give up after this long, list who is still alive and exit with 124
+    ///
+    /// A number and a unit (us, ms, s, m, h, d), which may be strung together: 500ms, 1.5s, 2m, 1h30m. A
+    /// number alone is seconds; 0 looks once and does not wait. Time goes on while the machine is
+    /// suspended.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse)]
+    timeout: Option<Duration>,
+
+    /// The event to wait for: `ended` (a zombie counts) or `reaped` (the pid is free again)
+    #[arg(long, value_name = "EVENT", default_value = "ended")]
+    until: Until,
+
+    /// How long to wait for the reap after the end, where only that tells how it ended
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "100ms")]
+    grace: Duration,
+
+    /// Exit with the target's exit status, or 128 plus its signal; 126 if nobody says how it ended
+    ///
+    /// With several targets: that of the first which did not exit with 0.
+    #[arg(long)]
+    propagate: bool,
+
+    /// Print one JSON object a line
+    #[arg(long, conflicts_with = "quiet")]
+    json: bool,
+
+    /// Print no results
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl Args {
+    fn format(&self) -> Format {
+        match (self.json, self.quiet) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Quiet,
+            _ => Format::Text,
+        }
+    }
+
+    /// Says how many of `total` targets have to finish.
+    fn wanted(&self, total: usize) -> Result<usize, Failure> {
+        match self.count {
+            _ if self.any => Ok(total.min(1)),
+            None => Ok(total),
+            Some(0) => Err(Failure::Usage(anyhow!("--count 0 waits for nothing: give 1 or more"))),
+            Some(count) if count > total => {
+                let s = if total == 1 { "" } else { "s" };
+                let error = anyhow!("--count {count} is more than the {total} target{s} given");
+                Err(Failure::Usage(error))
+            }
+            Some(count) => Ok(count),
+        }
+    }
+}
+
+/// Waits, and prints one line for each target to `out`.
+///
+/// # Errors
+///
+/// Nothing was waited for if a target was refused.
+pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
+    let deadline = Deadline::from(args.timeout);
+    let opened = args.targets.open()?;
+    let wanted = args.wanted(opened.targets.len() + opened.absent.len())?;
+    let labels = opened.targets.iter().map(|target| &target.label);
+    let mut waiting = Waiting {
+        reporter: Reporter::new(out, args.format(), labels),
+        set: WaitSet::new(args.until)?,
+        awaited: BTreeMap::new(),
+        options: WaitOptions { until: args.until, deadline, grace: args.grace, source: None },
+        tally: Tally::new(wanted),
+    };
+    for target in opened.targets {
+        let key = waiting.set.add(target.handle)?;
+        waiting.awaited.insert(key, target.label);
+    }
+    for absent in &opened.absent {
+        waiting.tally.count_absent();
+        waiting.reporter.absent(absent)?;
+    }
+    waiting.reporter.flush()?;
+    waiting.run(&Progress::start(args.format()))?;
+    let tally = waiting.tally;
+    if tally.code() == ExitCode::TimedOut {
+        let alive = waiting.report_alive()?;
+        if !args.quiet {
+            say_timed_out(args, alive, wanted);
+        }
+    }
+    Ok(if args.propagate { tally.propagated() } else { tally.code() })
+}
+
+/// Everybody who is waited for, and what was seen of them.
+struct Waiting<'a, W> {
+    set: WaitSet,
+    /// Those that have not finished, in the order given.
+    awaited: BTreeMap<Key, Label>,
+    options: WaitOptions<'a>,
+    tally: Tally,
+    reporter: Reporter<W>,
+}
+
+impl<W: Write> Waiting<'_, W> {
+    /// Waits until enough have finished or the time is up, and reports each that has.
+    fn run(&mut self, progress: &Progress) -> Result<(), Failure> {
+        while self.tally.outstanding() > 0 {
+            progress.awaiting(self.awaited.values());
+            let finished = self.set.wait(Count::Any, self.options.deadline)?;
+            if finished.is_empty() {
+                break;
+            }
+            progress.aside(|| self.report(finished))?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, finished: Vec<(Key, ExitHandle)>) -> Result<(), Failure> {
+        // One grace for all that ended together, so that many zombies cost no more than one.
+        let grace = Deadline::after(self.options.grace).min(self.options.deadline);
+        for (key, handle) in finished {
+            let options = WaitOptions {
+                grace: grace.remaining().unwrap_or(self.options.grace),
+                deadline: Deadline::NEVER,
+                ..self.options
+            };
+            let (Some(label), Some(exit)) =
+                (self.awaited.remove(&key), handle.wait_with(&options)?)
+            else {
+                continue;
+            };
+            self.tally.count(exit.outcome);
+            self.reporter.target(&label, Standing::Finished(exit))?;
+        }
+        Ok(self.reporter.flush()?)
+    }
+
+    /// Lists those who are still alive; returns how many.
+    fn report_alive(&mut self) -> Result<usize, Failure> {
+        for label in self.awaited.values() {
+            self.reporter.target(label, Standing::Alive)?;
+        }
+        self.reporter.flush()?;
+        Ok(self.awaited.len())
+    }
+}
+
+fn say_timed_out(args: &Args, alive: usize, wanted: usize) {
+    let after = duration::format(args.timeout.unwrap_or_default());
+    let s = if wanted == 1 { "" } else { "s" };
+    anstream::eprintln!("exithand: timed out after {after}: {alive} still alive, waited for {wanted} target{s} to be {}", args.until);
+}
