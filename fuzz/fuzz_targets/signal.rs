@@ -8,9 +8,16 @@ fuzz_target!(|text: &str| {
     let Ok(signal) = text.parse::<Signal>() else {
         return;
     };
-    assert!((1..=64).contains(&signal.number()), "{text:?} is {}", signal.number());
-    let forms =
-        [signal.to_string(), signal.name().to_string(), signal.number().to_string()];
+    assert!(
+        (1..=64).contains(&signal.number()),
+        "{text:?} is {}",
+        signal.number()
+    );
+    let forms = [
+        signal.to_string(),
+        signal.name().to_string(),
+        signal.number().to_string(),
+    ];
     for form in forms {
         let again: Signal = form.parse().expect("a printed signal parses");
         assert_eq!(again, signal, "{text:?} printed as {form:?}");
