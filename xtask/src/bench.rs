@@ -32,8 +32,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let graph = Graph::load()?;
     let benches = select(&graph, &args.names);
     if benches.is_empty() {
-        let all: Vec<&str> = select(&graph, &[]).iter().map(|it| it.name).collect();
-        bail!("no such benchmark; there are: {}", all.join(", "));
+        match select(&graph, &[])
+            .iter()
+            .map(|it| it.name)
+            .collect::<Vec<_>>()[..]
+        {
+            [] => bail!("the workspace has no benchmarks"),
+            ref all => bail!("no such benchmark; there are: {}", all.join(", ")),
+        }
     }
     let mut broken = Vec::new();
     for Bench { package, name } in benches {

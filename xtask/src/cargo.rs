@@ -1,10 +1,11 @@
 //! Runs cargo in the workspace and reads what it says.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -61,6 +62,49 @@ pub(crate) fn each_line(
         ));
     }
     child.wait().context(context)
+}
+
+/// Runs `command`, giving each line of either of its streams to `line`, in the order written.
+///
+/// Returns when the command has ended, even where a process it left behind holds the streams.
+pub(crate) fn each_line_of_both(
+    command: &mut Command,
+    mut line: impl FnMut(&str),
+) -> anyhow::Result<ExitStatus> {
+    const END: &[u8] = b"\0end of the command";
+    let context = format!("run {}", name(command));
+    let (reader, mut writer) = io::pipe().context("make a pipe")?;
+    command
+        .stdout(writer.try_clone()?)
+        .stderr(writer.try_clone()?);
+    let mut child = command.spawn().with_context(|| context.clone())?;
+    // Our copies; without them the pipe would never end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let waiter = thread::spawn(move || {
+        let status = child.wait();
+        writer
+            .write_all(END)
+            .and_then(|()| writer.write_all(b"\n"))
+            .and(status)
+    });
+    for bytes in BufReader::new(reader).split(b'\n') {
+        let bytes = bytes.with_context(|| context.clone())?;
+        let (text, is_last) = match bytes.strip_suffix(END) {
+            Some(text) => (text, true),
+            None => (bytes.as_slice(), false),
+        };
+        // The last line holds more than the mark only where the command did not end its own.
+        if !is_last || !text.is_empty() {
+            line(&String::from_utf8_lossy(text));
+        }
+        if is_last {
+            break;
+        }
+    }
+    let status = waiter
+        .join()
+        .map_err(|_panic| anyhow!("the thread that waits panicked"))?;
+    status.context(context)
 }
 
 /// Runs `command` and parses its standard output as JSON.
@@ -153,7 +197,41 @@ fn name(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ProgramKind, program};
+    use std::process::Command;
+
+    use super::{ProgramKind, each_line_of_both, program};
+
+    fn lines_of(script: &str) -> (Vec<String>, Option<i32>) {
+        let mut lines = Vec::new();
+        let mut command = Command::new("sh");
+        let status = each_line_of_both(command.args(["-c", script]), |line| {
+            lines.push(line.to_owned());
+        });
+        (lines, status.unwrap().code())
+    }
+
+    #[test]
+    fn gives_the_lines_of_both_streams_in_order() {
+        let (lines, code) = lines_of("echo a; echo b >&2; printf c; exit 3");
+        assert_eq!(
+            (lines, code),
+            (["a", "b", "c"].map(str::to_owned).to_vec(), Some(3))
+        );
+    }
+
+    #[test]
+    fn does_not_wait_for_who_was_left_behind() {
+        // The fifo has no writer but the one this test opens, so the reader lives until then.
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        let script = format!(
+            "mkfifo {0}; {{ read line < {0}; }} & echo a",
+            fifo.display()
+        );
+        let found = lines_of(&script);
+        std::fs::write(&fifo, "\n").unwrap();
+        assert_eq!(found, (vec!["a".to_owned()], Some(0)));
+    }
 
     #[test]
     fn reads_programs_out_of_the_messages() {

@@ -13,6 +13,8 @@ use crate::sources;
 /// One expected skip a line.
 pub(super) const TABLE: &str = include_str!("../../expected-skips.tsv");
 
+const FILE: &str = "xtask/expected-skips.tsv";
+
 /// A skip that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Skip {
@@ -20,12 +22,21 @@ pub(super) struct Skip {
     pub(super) reason: String,
 }
 
-/// A test that is skipped on machines of one kind.
+/// What is skipped on machines of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Expectation {
-    test: String,
+    what: What,
     when: Vec<Condition>,
     why: String,
+}
+
+/// The first column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    /// `PROGRAM::TEST`.
+    Test(String),
+    /// `need:KEY`: every test skipped for that reason.
+    Need(String),
 }
 
 /// One word of the `when` column.
@@ -80,30 +91,55 @@ pub(super) fn faults(
 ) -> Vec<String> {
     let expected: Vec<&Expectation> = expectations.iter().filter(|it| it.fits(machine)).collect();
     let mut faults = Vec::new();
-    for Skip { test, reason } in skips {
-        if !expected.iter().any(|it| it.test == *test) {
-            faults.push(format!(
-                "{test} was skipped ({reason}), which xtask/expected-skips.tsv does not expect on \
-                 {machine}"
-            ));
-        }
+    for skip in skips
+        .iter()
+        .filter(|skip| !expected.iter().any(|it| it.covers(skip)))
+    {
+        let Skip { test, reason } = skip;
+        faults.push(format!(
+            "{test} was skipped ({reason}), which {FILE} does not expect on {machine}"
+        ));
     }
-    for Expectation { test, why, .. } in expected {
-        if ran.contains(test) && !skips.iter().any(|it| it.test == *test) {
-            faults.push(format!(
-                "{test} ran, while xtask/expected-skips.tsv expects a skip on {machine} ({why})"
-            ));
+    for row in expected
+        .iter()
+        .filter(|row| !skips.iter().any(|skip| row.covers(skip)))
+    {
+        let why = &row.why;
+        match &row.what {
+            What::Test(test) if ran.contains(test) => {
+                faults.push(format!(
+                    "{test} ran, while {FILE} expects a skip on {machine} ({why})"
+                ));
+            }
+            What::Need(need) if coverage == Coverage::Everything => {
+                faults.push(format!(
+                    "no test was skipped for {need}, while {FILE} expects it on {machine} ({why})"
+                ));
+            }
+            _ => {}
         }
     }
     if coverage == Coverage::Everything {
-        let gone = expectations.iter().filter(|it| !ran.contains(&it.test));
-        faults.extend(gone.map(|it| format!("xtask/expected-skips.tsv: no test {}", it.test)));
+        let tests = expectations.iter().filter_map(|it| match &it.what {
+            What::Test(test) => Some(test),
+            What::Need(_) => None,
+        });
+        let gone = tests.filter(|it| !ran.contains(*it));
+        faults.extend(gone.map(|it| format!("{FILE}: no test {it}")));
     }
     faults
 }
 
 impl Expectation {
-    /// Whether the test is to be skipped on `machine`.
+    /// Whether `skip` is what the row speaks of.
+    fn covers(&self, skip: &Skip) -> bool {
+        match &self.what {
+            What::Test(test) => skip.test == *test,
+            What::Need(need) => skip.reason == *need,
+        }
+    }
+
+    /// Whether the row speaks of `machine`.
     fn fits(&self, machine: &Machine) -> bool {
         self.when
             .iter()
@@ -150,16 +186,19 @@ impl fmt::Display for Machine {
 pub(super) fn parse(table: &str) -> anyhow::Result<Vec<Expectation>> {
     sources::policy_lines(table)
         .map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
-            [test, when, why] => Ok(Expectation {
-                test: test.to_owned(),
+            [what, when, why] => Ok(Expectation {
+                what: match what.strip_prefix("need:") {
+                    Some(need) => What::Need(need.to_owned()),
+                    None => What::Test(what.to_owned()),
+                },
                 when: when
                     .split_whitespace()
                     .map(str::parse)
                     .collect::<Result<_, _>>()
-                    .with_context(|| format!("xtask/expected-skips.tsv: {test}"))?,
+                    .with_context(|| format!("{FILE}: {what}"))?,
                 why: why.to_owned(),
             }),
-            _ => bail!("xtask/expected-skips.tsv: {line:?} has not three columns"),
+            _ => bail!("{FILE}: {line:?} has not three columns"),
         })
         .collect()
 }
@@ -297,6 +336,22 @@ mod tests {
         let found = judge("a\talways\twhy\n", "", &["a"], &machine("6.18", User::Root));
         assert_eq!(found.len(), 1);
         assert!(found[0].starts_with("a ran, while"), "{found:?}");
+    }
+
+    #[test]
+    fn a_need_covers_every_test_that_lacks_it() {
+        let machine = machine("6.1", User::Root);
+        let table = "need:pidfs\tkernel<6.9\tnumbers of pidfds\n";
+        assert!(judge(table, "a\tpidfs\nb\tpidfs\n", &["a", "b"], &machine).is_empty());
+        let other = judge(table, "a\tpidfs\nb\tfuse\n", &["a", "b"], &machine);
+        assert_eq!(other.len(), 1, "{other:?}");
+        assert!(other[0].starts_with("b was skipped (fuse)"), "{other:?}");
+        let never = judge(table, "", &["a", "b"], &machine);
+        assert_eq!(never.len(), 1, "{never:?}");
+        assert!(
+            never[0].starts_with("no test was skipped for pidfs"),
+            "{never:?}"
+        );
     }
 
     #[test]

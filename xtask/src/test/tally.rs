@@ -11,8 +11,10 @@ pub(super) struct Tally {
     pub(super) passed: usize,
     pub(super) failed: usize,
     pub(super) ignored: usize,
-    /// The tests that ran.
+    /// The tests that ran, as `PROGRAM::TEST`.
     pub(super) names: BTreeSet<String>,
+    /// The test program whose output is being read.
+    program: String,
 }
 
 /// Whether a command got as far as it could.
@@ -30,7 +32,7 @@ impl Tally {
     /// A command that fails without a failed test counts as one failure.
     pub(super) fn run(&mut self, command: &mut Command) -> anyhow::Result<Ending> {
         let before = self.failed;
-        let status = cargo::each_line(command, |line| {
+        let status = cargo::each_line_of_both(command, |line| {
             println!("{line}");
             self.read(line);
         })?;
@@ -53,8 +55,15 @@ impl Tally {
             && let Some((name, _)) = rest.split_once(" ... ")
         {
             let name = name.strip_suffix(" - should panic").unwrap_or(name);
-            self.names.insert(name.to_owned());
+            self.names.insert(format!("{}::{name}", self.program));
+        } else if let Some(program) = announced_program(line) {
+            self.enter(program);
         }
+    }
+
+    /// Has the tests that follow belong to the program of that file name.
+    pub(super) fn enter(&mut self, program: &str) {
+        program_name(program).clone_into(&mut self.program);
     }
 
     pub(super) fn add(&mut self, other: Self) {
@@ -68,6 +77,28 @@ impl Tally {
     pub(super) fn summary(&self, skipped: usize) -> String {
         let passed = self.passed.saturating_sub(skipped);
         format!("{passed} passed, {} failed, {skipped} skipped", self.failed)
+    }
+}
+
+/// The path in cargo's `Running tests/wait.rs (target/debug/deps/wait-0123456789abcdef)`.
+fn announced_program(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    if line.starts_with("Doc-tests ") {
+        return Some("doc");
+    }
+    let (_, path) = line
+        .strip_prefix("Running ")?
+        .strip_suffix(')')?
+        .rsplit_once(" (")?;
+    Some(path)
+}
+
+/// The name of a test program: its file name without the hash that cargo appends.
+fn program_name(path: &str) -> &str {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    match name.rsplit_once('-') {
+        Some((name, hash)) if hash.len() == 16 => name,
+        _ => name,
     }
 }
 
@@ -85,7 +116,7 @@ fn count(counts: &str, word: &str) -> usize {
 mod tests {
     use std::process::Command;
 
-    use super::{Ending, Tally};
+    use super::{Ending, Tally, announced_program, program_name};
 
     fn read(lines: &[&str]) -> Tally {
         let mut tally = Tally::default();
@@ -98,11 +129,13 @@ mod tests {
     #[test]
     fn sums_the_results_of_all_programs() {
         let tally = read(&[
+            "     Running tests/wait.rs (target/debug/deps/wait-0123456789abcdef)",
             "running 2 tests",
             "test wait::ends ... ok",
             "test token::is_never_reused - should panic ... ok",
             "test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished \
              in 0.00s",
+            "   Doc-tests exithand",
             "test crates/exithand/src/lib.rs - (line 3) ... FAILED",
             "test result: FAILED. 4 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; \
              finished in 0.02s",
@@ -112,12 +145,34 @@ mod tests {
         assert_eq!(
             names,
             [
-                "crates/exithand/src/lib.rs - (line 3)",
-                "token::is_never_reused",
-                "wait::ends"
+                "doc::crates/exithand/src/lib.rs - (line 3)",
+                "wait::token::is_never_reused",
+                "wait::wait::ends"
             ]
         );
         assert_eq!(tally.summary(2), "4 passed, 1 failed, 2 skipped");
+    }
+
+    #[test]
+    fn knows_which_program_speaks() {
+        for (line, program) in [
+            (
+                "     Running unittests src/lib.rs (target/debug/deps/exithand-0a)",
+                "exithand-0a",
+            ),
+            (
+                "     Running tests/a b.rs (/t (1)/debug/deps/a_b-0123456789abcdef)",
+                "a_b",
+            ),
+            ("   Doc-tests exithand", "doc"),
+        ] {
+            assert_eq!(
+                announced_program(line).map(program_name),
+                Some(program),
+                "{line}"
+            );
+        }
+        assert_eq!(announced_program("running 2 tests"), None);
     }
 
     #[test]
