@@ -158,7 +158,10 @@ impl SkipList {
 
 impl Report {
     fn add(&mut self, what: &str, other: Self) {
-        println!("{what}: {}", other.tally.summary(other.skipped.len()));
+        println!(
+            "{what}: {}",
+            tally::summary(other.tally.passed, other.tally.failed, other.skipped.len())
+        );
         let label = |it: String| format!("{what}: {it}");
         self.skipped.extend(other.skipped.into_iter().map(label));
         self.faults.extend(other.faults.into_iter().map(label));
@@ -178,9 +181,13 @@ impl Report {
         for fault in &self.faults {
             println!("WRONG {fault}");
         }
-        println!("{}", self.tally.summary(self.skipped.len()));
-        let good = self.tally.failed == 0 && self.tally.ignored == 0 && self.faults.is_empty();
-        Verdict::good_if(good)
+        // The last line and the exit code must not disagree.
+        let failed = self.tally.failed + self.tally.ignored + self.faults.len();
+        println!(
+            "{}",
+            tally::summary(self.tally.passed, failed, self.skipped.len())
+        );
+        Verdict::good_if(failed == 0)
     }
 }
 

@@ -72,12 +72,14 @@ impl Tally {
         self.ignored += other.ignored;
         self.names.extend(other.names);
     }
+}
 
-    /// The numbers in one line. The test programs count a skipped test as passed; this does not.
-    pub(super) fn summary(&self, skipped: usize) -> String {
-        let passed = self.passed.saturating_sub(skipped);
-        format!("{passed} passed, {} failed, {skipped} skipped", self.failed)
-    }
+/// The numbers in one line. The test programs count a skipped test as passed; this does not.
+pub(super) fn summary(passed: usize, failed: usize, skipped: usize) -> String {
+    format!(
+        "{} passed, {failed} failed, {skipped} skipped",
+        passed.saturating_sub(skipped)
+    )
 }
 
 /// The path in cargo's `Running tests/wait.rs (target/debug/deps/wait-0123456789abcdef)`.
@@ -116,7 +118,7 @@ fn count(counts: &str, word: &str) -> usize {
 mod tests {
     use std::process::Command;
 
-    use super::{Ending, Tally, announced_program, program_name};
+    use super::{Ending, Tally, announced_program, program_name, summary};
 
     fn read(lines: &[&str]) -> Tally {
         let mut tally = Tally::default();
@@ -150,7 +152,7 @@ mod tests {
                 "wait::wait::ends"
             ]
         );
-        assert_eq!(tally.summary(2), "4 passed, 1 failed, 2 skipped");
+        assert_eq!(summary(6, 1, 2), "4 passed, 1 failed, 2 skipped");
     }
 
     #[test]
