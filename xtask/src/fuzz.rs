@@ -25,7 +25,7 @@ struct Package {
     targets: Vec<crate::graph::Target>,
 }
 
-/// Runs every target, also after one has found something, and names those that have.
+/// Runs every target, also after one has failed, and names those that have.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     need(
         "a nightly toolchain",
@@ -37,22 +37,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
         &["fuzz", "--version"],
         "cargo install --locked cargo-fuzz",
     )?;
-    let mut found = Vec::new();
+    let mut failed = Vec::new();
     for target in targets()? {
         println!("fuzz {target} for {} s", args.seconds);
         let limit = format!("-max_total_time={}", args.seconds);
         let mut command = cargo::nightly(["fuzz", "run", &target, "--", &limit]);
         if !cargo::status(&mut command)?.success() {
-            found.push(target);
+            failed.push(target);
         }
     }
-    if found.is_empty() {
-        println!("fuzz: nothing found");
+    if failed.is_empty() {
+        println!("fuzz: every target held");
         return Ok(Verdict::Good);
     }
     println!(
-        "fuzz: broken inputs are in fuzz/artifacts for: {}",
-        found.join(", ")
+        "fuzz: failed: {}; inputs that broke a target are in fuzz/artifacts",
+        failed.join(", ")
     );
     Ok(Verdict::Bad)
 }
