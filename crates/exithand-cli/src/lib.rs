@@ -1,0 +1,4 @@
+//! The parts of the `exithand` command that are worth testing on their own.
+
+pub mod duration;
+pub mod select;
