@@ -1,0 +1,4 @@
+//! kill
+mod fork_events;
+mod forks;
+mod lineage;
