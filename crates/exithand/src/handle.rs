@@ -1,0 +1,299 @@
+//! The exit handle.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use crate::open::on_pidfs;
+use crate::poll::poll_until;
+use crate::status::{Source, StatusSource, learn};
+use crate::{Deadline, Error, Exit, Outcome, Signal, State, Token, Until, WaitOptions, sys};
+
+/// Whether a handle speaks of a whole process or of one of its threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Process,
+    Thread,
+}
+
+/// One process, held so that nothing can take its place.
+///
+/// Once open, a handle never speaks of another process, whatever happens to the pid. Waiting
+/// needs no privilege and disturbs nobody: no signal, no `ptrace`, no reaping of somebody else's
+/// child, no timer. All methods take `&self`, may be called from many threads at once, and give
+/// the same answer when asked again.
+///
+/// It holds one descriptor (a pidfd), which any poll loop can watch through [`AsFd`]: readable
+/// means ended, `POLLHUP` (Linux 6.9) means reaped.
+///
+/// ```
+/// use exithand::{Deadline, ExitHandle, Outcome, Until};
+/// use std::process::Command;
+///
+/// let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn()?;
+/// let handle = ExitHandle::from_child(&child)?;
+/// let exit = handle.wait(Until::Ended, Deadline::NEVER)?.expect("no deadline");
+/// assert_eq!(exit.outcome, Outcome::Exited(3));
+/// assert_eq!(child.wait()?.code(), Some(3), "the status is still there for the parent");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ExitHandle {
+    pub(crate) fd: OwnedFd,
+    pub(crate) pid: Option<Pid>,
+    pub(crate) kind: Kind,
+    pub(crate) token: Token,
+    /// The outcome, once known; an unknown one is asked for again.
+    pub(crate) known: OnceLock<(Outcome, Option<Source>)>,
+}
+
+impl ExitHandle {
+    /// Returns the number the process has, or had, in our pid namespace; `None` where it has none
+    /// there, or (`from_pidfd`) was reaped before the handle was made.
+    pub fn pid(&self) -> Option<Pid> {
+        self.pid
+    }
+
+    /// Returns the name that no later process can have. Works after the end too.
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Says where the process is on its way out. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Syscall`]: `poll` failed, which needs a kernel out of memory.
+    pub fn state(&self) -> Result<State, Error> {
+        self.poll(PollFlags::IN, Deadline::NOW)
+    }
+
+    /// Says how the process ended; `None` while it runs. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`ExitHandle::state`].
+    pub fn try_wait(&self) -> Result<Option<Exit>, Error> {
+        match self.state()? {
+            State::Alive => Ok(None),
+            state => Ok(Some(self.exit(state, None))),
+        }
+    }
+
+    /// Says how the process ended, without the details of [`Exit`]; `None` while it runs. Never
+    /// blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`ExitHandle::state`].
+    pub fn outcome(&self) -> Result<Option<Outcome>, Error> {
+        Ok(self.try_wait()?.map(|exit| exit.outcome))
+    }
+
+    /// Blocks until the process has ended, or was reaped; `None` once `deadline` has passed.
+    ///
+    /// After the end, allows [`DEFAULT_GRACE`](crate::DEFAULT_GRACE) for the reap where only that
+    /// makes the outcome known. Costs no CPU while it waits.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Itself`] (`EDEADLK`): the handle is the caller's own.
+    /// - [`Error::Unsupported`]: [`Until::Reaped`] on a kernel older than 6.9.
+    pub fn wait(&self, until: Until, deadline: Deadline) -> Result<Option<Exit>, Error> {
+        self.wait_with(&WaitOptions {
+            until,
+            deadline,
+            ..WaitOptions::default()
+        })
+    }
+
+    /// Blocks like [`ExitHandle::wait`], with a grace and a status source of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`ExitHandle::wait`].
+    pub fn wait_with(&self, options: &WaitOptions<'_>) -> Result<Option<Exit>, Error> {
+        self.refuse_own()?;
+        let state = self.poll(PollFlags::IN, options.deadline)?;
+        if state == State::Alive {
+            return Ok(None);
+        }
+        // Before Linux 6.15 the zombie is the only one who tells, so it is asked in any case.
+        let exit = self.exit(state, options.source);
+        if state == State::Reaped || (options.until == Until::Ended && exit.outcome.is_known()) {
+            return Ok(Some(exit));
+        }
+        let deadline = match options.until {
+            Until::Ended => options.deadline.min(Deadline::after(options.grace)),
+            Until::Reaped => options.deadline,
+        };
+        let state = self.wait_for_reap(options.until, deadline)?;
+        if options.until == Until::Reaped && state != State::Reaped {
+            return Ok(None);
+        }
+        Ok(Some(self.exit(state, options.source)))
+    }
+
+    /// Sends `signal` to this process and no other. Never blocks.
+    ///
+    /// A zombie takes every signal and does nothing. A thread's handle signals that thread.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Ended`] (`ESRCH`): it was reaped.
+    /// - [`Error::NotPermitted`] (`EPERM`): it exists, and belongs to another user.
+    ///
+    /// Since Linux 5.1. Source: `pidfd_send_signal(2)`.
+    pub fn send_signal(&self, signal: Signal) -> Result<(), Error> {
+        sys::send_signal(&self.fd, signal.number()).map_err(|errno| match errno {
+            Errno::PERM => Error::NotPermitted {
+                action: "signal",
+                token: self.token,
+            },
+            errno => self.call_error("pidfd_send_signal", errno),
+        })
+    }
+
+    /// Frees the memory of a process that was sent `SIGKILL`, in the caller's context, so that it
+    /// comes back even if the process itself is stuck. Blocks for the time the freeing takes.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Ended`] (`ESRCH`): it has no memory any more.
+    /// - [`Error::NotPermitted`] (`EPERM`).
+    /// - [`Error::Syscall`] with `EAGAIN`: a part is still held; try again. With `EINVAL`: it is
+    ///   not dying, or shares its memory with a process that is not.
+    /// - [`Error::Unsupported`] (`ENOSYS`).
+    ///
+    /// Since Linux 5.15. Source: `process_mrelease(2)`.
+    pub fn release_memory(&self) -> Result<(), Error> {
+        sys::release_memory(&self.fd).map_err(|errno| match errno {
+            Errno::PERM => Error::NotPermitted {
+                action: "release the memory of",
+                token: self.token,
+            },
+            Errno::NOSYS => Error::Unsupported {
+                feature: "process_mrelease",
+                since: "5.15",
+            },
+            errno => self.call_error("process_mrelease", errno),
+        })
+    }
+
+    /// Makes a second handle for the same process, with a descriptor of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyFiles`] (`EMFILE`).
+    pub fn try_clone(&self) -> Result<Self, Error> {
+        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)
+            .map_err(|errno| Error::from_call("dup", errno))?;
+        Ok(Self {
+            fd,
+            pid: self.pid,
+            kind: self.kind,
+            token: self.token,
+            known: self.known.clone(),
+        })
+    }
+
+    /// Describes the end of a process that has ended.
+    pub(crate) fn exit(&self, state: State, source: Option<&dyn StatusSource>) -> Exit {
+        let (outcome, source) = self.known.get().copied().unwrap_or_else(|| {
+            let learned = learn(self.fd.as_fd(), &self.token, source);
+            if learned.0.is_known() {
+                *self.known.get_or_init(|| learned)
+            } else {
+                learned
+            }
+        });
+        Exit {
+            token: self.token,
+            outcome,
+            reaped: state == State::Reaped,
+            source,
+        }
+    }
+
+    /// Refuses to wait for ourselves, unless the number is that of an ended namesake.
+    pub(crate) fn refuse_own(&self) -> Result<(), Error> {
+        let ourselves = match self.kind {
+            Kind::Process => rustix::process::getpid(),
+            Kind::Thread => rustix::thread::gettid(),
+        };
+        if self.pid == Some(ourselves) && self.state()? == State::Alive {
+            return Err(Error::Itself(ourselves));
+        }
+        Ok(())
+    }
+
+    /// Refuses to wait for a reap that this kernel does not announce.
+    pub(crate) fn refuse_unseen_reap(&self) -> Result<(), Error> {
+        if on_pidfs(&self.fd)? {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            feature: "waiting for the reap (POLLHUP on a pidfd)",
+            since: "6.9",
+        })
+    }
+
+    /// Waits for the reap of an ended process.
+    fn wait_for_reap(&self, until: Until, deadline: Deadline) -> Result<State, Error> {
+        match (self.refuse_unseen_reap(), until) {
+            // The empty mask sleeps on a zombie; `POLLIN` would spin.
+            (Ok(()), _) => match self.poll(PollFlags::empty(), deadline)? {
+                State::Reaped => Ok(State::Reaped),
+                _ => Ok(State::Ended),
+            },
+            (Err(unsupported), Until::Reaped) => Err(unsupported),
+            (Err(_), Until::Ended) => Ok(State::Ended),
+        }
+    }
+
+    /// Blocks until one of `events`, or the reap, is seen or `deadline` passes.
+    fn poll(&self, events: PollFlags, deadline: Deadline) -> Result<State, Error> {
+        let [seen] = poll_until([(self.fd.as_fd(), events)], deadline)?;
+        Ok(match seen {
+            _ if seen.contains(PollFlags::HUP) => State::Reaped,
+            _ if !seen.contains(PollFlags::IN) => State::Alive,
+            // Before Linux 6.9 the reap shows in no event, only to whoever asks.
+            _ if !on_pidfs(&self.fd)? && self.is_gone() => State::Reaped,
+            _ => State::Ended,
+        })
+    }
+
+    fn is_gone(&self) -> bool {
+        sys::send_signal(&self.fd, 0) == Err(Errno::SRCH)
+    }
+
+    fn call_error(&self, call: &'static str, errno: Errno) -> Error {
+        match errno {
+            Errno::SRCH => Error::Ended(self.token),
+            Errno::NOSYS => Error::Blocked { call, errno },
+            errno => Error::from_call(call, errno),
+        }
+    }
+}
+
+impl AsFd for ExitHandle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl From<ExitHandle> for OwnedFd {
+    /// Gives the pidfd away.
+    fn from(handle: ExitHandle) -> Self {
+        handle.fd
+    }
+}
+
+impl fmt::Debug for ExitHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ExitHandle({:?}, {})", self.kind, self.token)
+    }
+}

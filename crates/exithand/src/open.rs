@@ -1,0 +1,256 @@
+//! The ways to get hold of a process.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Child;
+use std::sync::OnceLock;
+
+use rustix::fs::{OFlags, fcntl_getfl, fstat};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+
+use crate::boot::BootId;
+use crate::handle::{ExitHandle, Kind};
+use crate::proc::{self, Entry, Stat};
+use crate::token::Identity;
+use crate::{Error, Token, sys};
+
+/// `PIDFD_THREAD` of `include/uapi/linux/pidfd.h`, since Linux 6.9.
+const PIDFD_THREAD: u32 = OFlags::EXCL.bits();
+
+impl ExitHandle {
+    /// Opens the process that has `pid` now. Never blocks; needs no privilege.
+    ///
+    /// A number alone cannot tell whether the process behind it is still the one that was meant:
+    /// where that matters, open a [`Token`].
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::NoSuchProcess`] (`ESRCH`): there is none; it may have ended a moment ago.
+    /// - [`Error::IsThread`] (`EINVAL`): the number is that of a thread.
+    /// - [`Error::TooManyFiles`] (`EMFILE`, `ENFILE`), [`Error::Blocked`] (`EPERM`).
+    ///
+    /// Since Linux 5.3. Source: `pidfd_open(2)`.
+    pub fn open(pid: Pid) -> Result<Self, Error> {
+        Self::new(open_process(pid)?, Some(pid), Kind::Process)
+    }
+
+    /// Opens one thread; the handle speaks of that thread's end alone. Never blocks.
+    ///
+    /// For a thread-group leader, that is the end of the process.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::NoSuchProcess`] (`ESRCH`): there is no such thread.
+    /// - [`Error::Unsupported`] (`EINVAL`): the kernel is older than 6.9.
+    /// - [`Error::TooManyFiles`], [`Error::Blocked`] as for [`ExitHandle::open`].
+    ///
+    /// Since Linux 6.9. Source: `PIDFD_THREAD` in `pidfd_open(2)`.
+    pub fn open_thread(tid: Pid) -> Result<Self, Error> {
+        let fd = pidfd_open(tid, PidfdFlags::from_bits_retain(PIDFD_THREAD));
+        let fd = fd.map_err(|errno| match errno {
+            Errno::INVAL => Error::Unsupported {
+                feature: "PIDFD_THREAD",
+                since: "6.9",
+            },
+            errno => open_error(tid, errno),
+        })?;
+        Self::new(fd, Some(tid), Kind::Thread)
+    }
+
+    /// Opens exactly the process that `token` names, or none. Never blocks.
+    ///
+    /// From Linux 6.14 a `PID:INODE` token is opened by its inode, and its pid is only a hint: it
+    /// may have been taken in another pid namespace. Before, the pid is opened and compared.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Ended`] (`ESRCH`): the process is gone, or hidden in another pid namespace.
+    /// - [`Error::OtherBoot`] (`ESRCH`): the token is from another boot.
+    /// - [`Error::Unsupported`]: a `PID:INODE` token on a kernel older than 6.9.
+    /// - [`Error::TooManyFiles`], [`Error::Blocked`] as for [`ExitHandle::open`].
+    ///
+    /// Source: `open_by_handle_at(2)`, `fs/pidfs.c`.
+    pub fn open_token(token: &Token) -> Result<Self, Error> {
+        if let Some(boot) = token.boot_id()
+            && boot != BootId::current()?
+        {
+            return Err(Error::OtherBoot(*token));
+        }
+        if let Identity::Inode(inode) = token.identity()
+            && let Some(handle) = open_by_inode(token, inode)?
+        {
+            return Ok(handle);
+        }
+        open_and_compare(token)
+    }
+
+    /// Takes a pidfd that somebody made or passed. Never blocks.
+    ///
+    /// A descriptor opened with `PIDFD_THREAD` gives a handle for that thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPidfd`] (`EBADF`): the descriptor is something else; it is closed.
+    /// Before Linux 6.9 also [`Error::Ended`], where the process was reaped already.
+    pub fn from_pidfd(fd: OwnedFd) -> Result<Self, Error> {
+        let entry = proc::entry(&fd);
+        if !lies_on_pidfs(&fd)? && entry == Err(Errno::BADF) {
+            return Err(Error::NotPidfd);
+        }
+        let flags = fcntl_getfl(&fd).map_err(|errno| Error::from_call("fcntl", errno))?;
+        let kind = if flags.contains(OFlags::EXCL) {
+            Kind::Thread
+        } else {
+            Kind::Process
+        };
+        let pid = match (sys::pid_in_our_namespace(&fd), entry) {
+            (Ok(pid), _) => pid,
+            // Kernels before 6.13: `/proc` knows, if it is that of our own namespace.
+            (Err(Errno::NOTTY | Errno::INVAL), Ok(Entry::Pid(pid))) => Some(pid),
+            (Err(_), _) => None,
+        };
+        Self::new(fd, pid, kind)
+    }
+
+    /// Opens a child of ours. Never blocks; takes nothing from `child`, which is still to be
+    /// waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchProcess`] (`ESRCH`): the child was waited for already; others as for
+    /// [`ExitHandle::open`].
+    pub fn from_child(child: &Child) -> Result<Self, Error> {
+        let pid = Pid::from_child(child);
+        let handle = Self::open(pid)?;
+        // Once the child is reaped its number may be another process's: that one is not ours.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        match waitid(WaitId::PidFd(handle.as_fd()), look) {
+            Err(Errno::CHILD) => Err(Error::NoSuchProcess(pid)),
+            _ => Ok(handle),
+        }
+    }
+
+    fn new(fd: OwnedFd, pid: Option<Pid>, kind: Kind) -> Result<Self, Error> {
+        let token = name(&fd, pid)?;
+        Ok(Self {
+            fd,
+            pid,
+            kind,
+            token,
+            known: OnceLock::new(),
+        })
+    }
+}
+
+/// Opens `pid` as a process, and tells a thread id from a process that has just gone.
+fn open_process(pid: Pid) -> Result<OwnedFd, Error> {
+    // A process may be reaped, and its number given out again, between the two looks.
+    const TRIES: usize = 3;
+    let mut last = Errno::SRCH;
+    for _ in 0..TRIES {
+        last = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(fd) => return Ok(fd),
+            Err(errno @ (Errno::INVAL | Errno::NOENT)) => errno,
+            Err(errno) => return Err(open_error(pid, errno)),
+        };
+        match proc::thread_group_of(pid) {
+            Some(process) if process != pid => return Err(Error::IsThread { tid: pid, process }),
+            Some(_) => {}
+            None => return Err(Error::NoSuchProcess(pid)),
+        }
+    }
+    Err(open_error(pid, last))
+}
+
+fn open_error(pid: Pid, errno: Errno) -> Error {
+    match errno {
+        Errno::SRCH => Error::NoSuchProcess(pid),
+        Errno::PERM | Errno::NOSYS => Error::Blocked {
+            call: "pidfd_open",
+            errno,
+        },
+        errno => Error::from_call("pidfd_open", errno),
+    }
+}
+
+/// Opens an inode directly; `None` where the kernel cannot.
+fn open_by_inode(token: &Token, inode: u64) -> Result<Option<ExitHandle>, Error> {
+    let ourselves = open_process(rustix::process::getpid())?;
+    if !on_pidfs(&ourselves)? {
+        return Err(Error::Unsupported {
+            feature: "a PID:INODE token",
+            since: "6.9",
+        });
+    }
+    match sys::open_inode(&ourselves, inode) {
+        Ok(fd) => {
+            let pid = sys::pid_in_our_namespace(&fd).ok().flatten();
+            ExitHandle::new(fd, pid, Kind::Process).map(Some)
+        }
+        Err(Errno::STALE | Errno::SRCH | Errno::NOENT) => Err(Error::Ended(*token)),
+        Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM | Errno::NOSYS | Errno::BADF) => Ok(None),
+        Err(errno) => Err(Error::from_call("open_by_handle_at", errno)),
+    }
+}
+
+/// Opens the token's pid and compares what was found with what was meant.
+fn open_and_compare(token: &Token) -> Result<ExitHandle, Error> {
+    let ended = || Error::Ended(*token);
+    let pid = token.pid().ok_or_else(ended)?;
+    let handle = match ExitHandle::open(pid) {
+        Err(Error::NoSuchProcess(_) | Error::IsThread { .. }) => return Err(ended()),
+        other => other?,
+    };
+    let found = match token.identity() {
+        Identity::Inode(_) => handle.token,
+        Identity::Start(..) => start_token(&handle.fd, Some(pid)).ok_or_else(ended)?,
+    };
+    if found.identity() == token.identity() {
+        Ok(handle)
+    } else {
+        Err(ended())
+    }
+}
+
+/// Gives the process behind `fd` its name.
+fn name(fd: &OwnedFd, pid: Option<Pid>) -> Result<Token, Error> {
+    if on_pidfs(fd)? {
+        let inode = fstat(fd)
+            .map_err(|errno| Error::from_call("fstat", errno))?
+            .st_ino;
+        return Ok(Token::of_inode(pid, inode));
+    }
+    match start_token(fd, pid) {
+        Some(token) => Ok(token),
+        None => match pid {
+            Some(pid) if sys::send_signal(fd, 0) == Err(Errno::SRCH) => {
+                Err(Error::NoSuchProcess(pid))
+            }
+            _ => Err(Error::from_call("read /proc/PID/stat", Errno::NOENT)),
+        },
+    }
+}
+
+/// Names a process by its start time, read while it is certain to be the same process.
+fn start_token(fd: &OwnedFd, pid: Option<Pid>) -> Option<Token> {
+    let Ok(Entry::Pid(entry)) = proc::entry(fd) else {
+        return None;
+    };
+    let ticks = Stat::read(entry).ok()?.start_ticks;
+    let still_there = sys::send_signal(fd, 0) != Err(Errno::SRCH);
+    still_there.then(|| Token::of_start(pid, ticks))
+}
+
+/// Says whether pidfds lie on pidfs here, as they do since Linux 6.9. `pidfd` must be one.
+pub(crate) fn on_pidfs(pidfd: &OwnedFd) -> Result<bool, Error> {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    match ANSWER.get() {
+        Some(answer) => Ok(*answer),
+        None => lies_on_pidfs(pidfd).map(|answer| *ANSWER.get_or_init(|| answer)),
+    }
+}
+
+/// Says whether this descriptor, whatever it is, lies on pidfs.
+fn lies_on_pidfs(fd: &OwnedFd) -> Result<bool, Error> {
+    sys::is_pidfs(fd).map_err(|errno| Error::from_call("fstatfs", errno))
+}

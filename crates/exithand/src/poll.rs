@@ -1,0 +1,79 @@
+//! The one place where the crate blocks, and where `EINTR` is retried.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::{Deadline, Error};
+
+/// Blocks until one of `fds` shows one of its events or `deadline` passes; returns what each shows.
+///
+/// A finite deadline is a timer of `CLOCK_BOOTTIME`, since poll's own timeout stands still while
+/// the machine is suspended.
+pub(crate) fn poll_until<const N: usize>(
+    fds: [(BorrowedFd<'_>, PollFlags); N],
+    deadline: Deadline,
+) -> Result<[PollFlags; N], Error> {
+    let timer = match deadline.remaining() {
+        Some(left) if !left.is_zero() => match timer(deadline) {
+            // A wait is not refused for want of a descriptor: poll's own clock has to do.
+            Err(Errno::MFILE | Errno::NFILE) => None,
+            timer => timer.map_err(|errno| Error::from_call("timerfd_create", errno))?,
+        },
+        _ => None,
+    };
+    let mut polled: Vec<PollFd<'_>> = Vec::with_capacity(N + 1);
+    polled.extend(
+        fds.into_iter()
+            .map(|(fd, events)| PollFd::from_borrowed_fd(fd, events)),
+    );
+    polled.extend(
+        timer
+            .as_ref()
+            .map(|timer| PollFd::new(timer, PollFlags::IN)),
+    );
+    let deadline = if timer.is_some() {
+        Deadline::NEVER
+    } else {
+        deadline
+    };
+    poll_retrying(&mut polled, deadline).map_err(|errno| Error::from_call("poll", errno))?;
+    Ok(std::array::from_fn(|at| polled[at].revents()))
+}
+
+fn poll_retrying(fds: &mut [PollFd<'_>], deadline: Deadline) -> Result<(), Errno> {
+    loop {
+        let timeout = deadline
+            .remaining()
+            .and_then(|left| Timespec::try_from(left).ok());
+        match poll(fds, timeout.as_ref()) {
+            // Without a timer descriptor, the clock that ran out may not be the deadline's own.
+            Ok(0) if deadline.remaining().is_none_or(|left| !left.is_zero()) => {}
+            Err(Errno::INTR) => {}
+            result => return result.map(drop),
+        }
+    }
+}
+
+/// Returns a timer that turns readable at `deadline`; `None` where that is out of the clock's reach.
+pub(crate) fn timer(deadline: Deadline) -> Result<Option<OwnedFd>, Errno> {
+    let Some(moment) = deadline.as_timespec() else {
+        return Ok(None);
+    };
+    let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+    let fd = timerfd_create(TimerfdClockId::Boottime, flags)?;
+    let once = Itimerspec {
+        it_interval: Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        },
+        it_value: moment,
+    };
+    timerfd_settime(&fd, TimerfdTimerFlags::ABSTIME, &once)?;
+    Ok(Some(fd))
+}

@@ -1,0 +1,127 @@
+//! The few things only `/proc` tells.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::str::FromStr;
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+/// The fields of `/proc/PID/stat` that the crate stands on.
+///
+/// Source: `proc_pid_stat(5)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// The state letter; `Z` is a zombie, or a leader whose threads still run.
+    pub(crate) state: u8,
+    /// Start time in clock ticks since boot.
+    pub(crate) start_ticks: u64,
+    /// The wait status, or 0 for readers who may not know it.
+    pub(crate) wait_status: i32,
+}
+
+impl Stat {
+    /// Parses the text of `/proc/PID/stat`. The name, in parentheses, may hold anything.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let after_name = text.iter().rposition(|byte| *byte == b')')? + 1;
+        let rest = std::str::from_utf8(text.get(after_name..)?).ok()?;
+        // Field 3 is the first here; 22 the start time, 52 the exit code.
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        let &[state] = fields.first()?.as_bytes() else {
+            return None;
+        };
+        Some(Self {
+            state,
+            start_ticks: fields.get(22 - 3)?.parse().ok()?,
+            wait_status: fields.get(52 - 3)?.parse().ok()?,
+        })
+    }
+
+    /// Reads the entry of the process that has `pid` in the pid namespace of `/proc`.
+    pub(crate) fn read(pid: Pid) -> io::Result<Self> {
+        let text = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero()))?;
+        Self::parse(&text).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    }
+}
+
+/// Where the process behind a pidfd stands in the `/proc` that is mounted here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// `/proc` shows it under this number.
+    Pid(Pid),
+    /// It lives in a pid namespace that this `/proc` does not show.
+    Elsewhere,
+    /// Reaped.
+    Gone,
+}
+
+/// Asks the kernel for the number under which the mounted `/proc` shows the process behind
+/// `pidfd`. It need not be the number of our own pid namespace.
+///
+/// # Errors
+///
+/// No `/proc`, or (`EBADF`) a descriptor that is not a pidfd.
+pub(crate) fn entry<Fd: AsFd>(pidfd: Fd) -> Result<Entry, Errno> {
+    let path = format!("/proc/thread-self/fdinfo/{}", pidfd.as_fd().as_raw_fd());
+    let text = fs::read_to_string(path)
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let pid: i32 = field(&text, "Pid:").ok_or(Errno::BADF)?;
+    Ok(match pid {
+        ..0 => Entry::Gone,
+        pid => Pid::from_raw(pid).map_or(Entry::Elsewhere, Entry::Pid),
+    })
+}
+
+/// Returns the process that owns thread `tid`; `None` where there is no such thread.
+pub(crate) fn thread_group_of(tid: Pid) -> Option<Pid> {
+    let text = fs::read(format!("/proc/{}/status", tid.as_raw_nonzero())).ok()?;
+    // The name comes first and may be any bytes but a newline.
+    field(&String::from_utf8_lossy(&text), "Tgid:").and_then(Pid::from_raw)
+}
+
+/// Returns the real user id of the process that has `pid` in `/proc`.
+pub(crate) fn uid_of(pid: Pid) -> Option<u32> {
+    let text = fs::read(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
+    field(&String::from_utf8_lossy(&text), "Uid:")
+}
+
+/// Reads the first value of the line that starts with `name`.
+fn field<T: FromStr>(text: &str, name: &str) -> Option<T> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name))?;
+    value.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(name: &str) -> Vec<u8> {
+        let numbers: Vec<String> = (4..=51).map(|field| field.to_string()).collect();
+        format!("7 ({name}) Z {} 139\n", numbers.join(" ")).into_bytes()
+    }
+
+    #[test]
+    fn reads_past_any_name() {
+        for name in ["sleep", "a b", "a) Z 1 2", "", ")))", "x\n) R 0"] {
+            let stat = Stat::parse(&line(name)).unwrap();
+            assert_eq!(
+                stat,
+                Stat {
+                    state: b'Z',
+                    start_ticks: 22,
+                    wait_status: 139
+                },
+                "{name:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn half_a_line_is_no_answer() {
+        let whole = line("sleep");
+        for end in 0..whole.len() - 4 {
+            assert_eq!(Stat::parse(&whole[..end]), None, "{end} bytes");
+        }
+    }
+}

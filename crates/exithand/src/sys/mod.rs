@@ -1,0 +1,8 @@
+//! Kernel calls that rustix lacks, behind safe functions. The only `unsafe` of the crate.
+#![expect(unsafe_code, reason = "raw system calls and ioctls")]
+
+mod info;
+mod pidfd;
+
+pub(crate) use info::{ExitInfo, exit_info, pid_in_our_namespace};
+pub(crate) use pidfd::{is_pidfs, open_inode, release_memory, send_signal};
