@@ -15,7 +15,7 @@ use crate::token::Identity;
 use crate::{Error, Token, sys};
 
 /// `PIDFD_THREAD` of `include/uapi/linux/pidfd.h`, since Linux 6.9.
-const PIDFD_THREAD: u32 = OFlags::EXCL.bits();
+pub(crate) const PIDFD_THREAD: u32 = OFlags::EXCL.bits();
 
 impl ExitHandle {
     /// Opens the process that has `pid` now. Never blocks; needs no privilege.
