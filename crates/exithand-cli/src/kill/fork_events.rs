@@ -60,9 +60,10 @@ pub(crate) fn parse(datagram: &[u8]) -> Option<Event> {
     }
     let data = |word: usize| u32_at(datagram, DATA_AT + 4 * word);
     match u32_at(datagram, EVENT_AT)? {
-        WHAT_ANSWER => {
-            Some(Event::Answer { ack: u32_at(datagram, NETLINK_HEADER_BYTES + 12)?, errno: data(0)? })
-        }
+        WHAT_ANSWER => Some(Event::Answer {
+            ack: u32_at(datagram, NETLINK_HEADER_BYTES + 12)?,
+            errno: data(0)?,
+        }),
         WHAT_FORK => {
             let (parent, child_tid, child) = (data(1)?, data(2)?, data(3)?);
             // A new thread of a process that is already known has a tid of its own.
@@ -134,14 +135,36 @@ mod tests {
     #[test]
     fn reads_forks_exits_and_answers_of_processes_only() {
         for (what, data, expected) in [
-            (WHAT_FORK, [10, 9, 30, 30, 0, 0], Some(Event::Fork { parent: 9, child: 30 })),
+            (
+                WHAT_FORK,
+                [10, 9, 30, 30, 0, 0],
+                Some(Event::Fork {
+                    parent: 9,
+                    child: 30,
+                }),
+            ),
             (WHAT_FORK, [10, 9, 31, 30, 0, 0], None),
-            (WHAT_EXIT, [30, 30, 256, 17, 9, 9], Some(Event::Exit { process: 30, parent: 9 })),
+            (
+                WHAT_EXIT,
+                [30, 30, 256, 17, 9, 9],
+                Some(Event::Exit {
+                    process: 30,
+                    parent: 9,
+                }),
+            ),
             (WHAT_EXIT, [31, 30, 256, 17, 9, 9], None),
-            (WHAT_ANSWER, [22, 0, 0, 0, 0, 0], Some(Event::Answer { ack: 8, errno: 22 })),
+            (
+                WHAT_ANSWER,
+                [22, 0, 0, 0, 0, 0],
+                Some(Event::Answer { ack: 8, errno: 22 }),
+            ),
             (2, [30, 30, 0, 0, 0, 0], None),
         ] {
-            assert_eq!(parse(&datagram(what, 8, data)), expected, "{what:#x} {data:?}");
+            assert_eq!(
+                parse(&datagram(what, 8, data)),
+                expected,
+                "{what:#x} {data:?}"
+            );
         }
     }
 

@@ -91,13 +91,20 @@ impl ForkWatcher {
     /// Subscribes to forks and exits. Every fork that begins after the return will be told.
     pub(crate) fn start() -> Result<Self, Unwatchable> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket =
-            socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(CONNECTOR))
-                .map_err(|errno| refusal("socket", errno))?;
+        let socket = socket_with(
+            AddressFamily::NETLINK,
+            SocketType::DGRAM,
+            flags,
+            Some(CONNECTOR),
+        )
+        .map_err(|errno| refusal("socket", errno))?;
         grow_buffer(&socket);
         bind(&socket, &SocketAddrNetlink::new(0, PROC_GROUP))
             .map_err(|errno| refusal("bind", errno))?;
-        let mut watcher = Self { socket, buffer: Vec::with_capacity(DATAGRAM_BYTES) };
+        let mut watcher = Self {
+            socket,
+            buffer: Vec::with_capacity(DATAGRAM_BYTES),
+        };
         watcher.subscribe()?;
         Ok(watcher)
     }
@@ -105,7 +112,7 @@ impl ForkWatcher {
     /// Asks the kernel to send no other events than these. Kernels before 6.6 send all of them.
     pub(crate) fn only(&self, kinds: Kinds) {
         // At worst more events come than are needed.
-        drop(self.send(Order::Only(kinds), 0));
+        self.send(Order::Only(kinds), 0).ok();
     }
 
     /// Adds to `events` all that has happened since the last call. Never blocks.
@@ -127,10 +134,14 @@ impl ForkWatcher {
     /// It is sent bare first: the answer would not pass the kernel's own filter of events.
     fn subscribe(&mut self) -> Result<(), Unwatchable> {
         let ack = process::id();
-        self.send(Order::Listen, ack).map_err(|errno| refusal("send", errno))?;
+        self.send(Order::Listen, ack)
+            .map_err(|errno| refusal("send", errno))?;
         loop {
             match self.receive() {
-                Ok(Some(Event::Answer { ack: answered, errno })) if answered == ack + 1 => {
+                Ok(Some(Event::Answer {
+                    ack: answered,
+                    errno,
+                })) if answered == ack + 1 => {
                     return match i32::try_from(errno) {
                         Ok(0) => {
                             self.only(Kinds::ForksAndExits);
@@ -148,24 +159,36 @@ impl ForkWatcher {
     }
 
     fn send(&self, what: Order, ack: u32) -> Result<(), Errno> {
-        send(&self.socket, &order(what, process::id(), ack), SendFlags::empty()).map(drop)
+        send(
+            &self.socket,
+            &order(what, process::id(), ack),
+            SendFlags::empty(),
+        )
+        .map(drop)
     }
 
     fn receive(&mut self) -> Result<Option<Event>, Errno> {
         self.buffer.clear();
-        let (_, _, sender) =
-            recvfrom(&self.socket, spare_capacity(&mut self.buffer), RecvFlags::empty())?;
+        let (_, _, sender) = recvfrom(
+            &self.socket,
+            spare_capacity(&mut self.buffer),
+            RecvFlags::empty(),
+        )?;
         let from_kernel = sender
             .and_then(|sender| SocketAddrNetlink::try_from(sender).ok())
             .is_some_and(|sender| sender.pid() == KERNEL_PORT);
-        Ok(if from_kernel { parse(&self.buffer) } else { None })
+        Ok(if from_kernel {
+            parse(&self.buffer)
+        } else {
+            None
+        })
     }
 }
 
 impl Drop for ForkWatcher {
     fn drop(&mut self) {
         // Kernels before 6.6 go on making events for a listener that left without a word.
-        drop(self.send(Order::Ignore, 0));
+        self.send(Order::Ignore, 0).ok();
     }
 }
 
@@ -180,7 +203,7 @@ impl AsFd for ForkWatcher {
 fn grow_buffer(socket: &OwnedFd) {
     if sockopt::set_socket_recv_buffer_size_force(socket, BUFFER_BYTES).is_err() {
         // The kernel cuts this down to what everybody may have.
-        drop(sockopt::set_socket_recv_buffer_size(socket, BUFFER_BYTES));
+        sockopt::set_socket_recv_buffer_size(socket, BUFFER_BYTES).ok();
     }
 }
 
@@ -209,7 +232,10 @@ mod tests {
         assert_eq!(watcher.drain(&mut events), Ok(Drained::Whole));
 
         let (ours, child) = (process::id(), child.id());
-        let fork = Event::Fork { parent: ours, child };
+        let fork = Event::Fork {
+            parent: ours,
+            child,
+        };
         assert!(events.contains(&fork), "{events:?}");
     }
 
@@ -218,12 +244,15 @@ mod tests {
         let Ok(mut watcher) = ForkWatcher::start() else {
             return;
         };
-        let port = SocketAddrNetlink::try_from(
-            rustix::net::getsockname(&watcher.socket).unwrap(),
-        )
-        .unwrap();
+        let port = SocketAddrNetlink::try_from(rustix::net::getsockname(&watcher.socket).unwrap())
+            .unwrap();
         let flags = SocketFlags::CLOEXEC;
-        let forger = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(CONNECTOR));
+        let stranger = socket_with(
+            AddressFamily::NETLINK,
+            SocketType::DGRAM,
+            flags,
+            Some(CONNECTOR),
+        );
         let mut forged = order(Order::Listen, 0, 0);
         // The connector header, then "what" = fork, and pids no machine has.
         forged.resize(52, 0);
@@ -232,11 +261,18 @@ mod tests {
             forged.extend(0x7fff_fff0_u32.to_ne_bytes());
         }
         let to = SocketAddrNetlink::new(port.pid(), 0);
-        let sent = rustix::net::sendto(forger.unwrap(), &forged, SendFlags::empty(), &to);
+        let sent = rustix::net::sendto(stranger.unwrap(), &forged, SendFlags::empty(), &to);
 
         let mut events = Vec::new();
-        assert_eq!(watcher.drain(&mut events), Ok(Drained::Whole), "sent: {sent:?}");
-        let lie = Event::Fork { parent: 0x7fff_fff0, child: 0x7fff_fff0 };
+        assert_eq!(
+            watcher.drain(&mut events),
+            Ok(Drained::Whole),
+            "sent: {sent:?}"
+        );
+        let lie = Event::Fork {
+            parent: 0x7fff_fff0,
+            child: 0x7fff_fff0,
+        };
         assert!(!events.contains(&lie));
         assert!(parse(&forged).is_some(), "the forgery is well made");
     }

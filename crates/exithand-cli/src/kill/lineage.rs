@@ -56,15 +56,12 @@ impl Lineage {
 
     /// Takes in the next event. Returns the member it made.
     pub(crate) fn observe(&mut self, event: Event) -> Option<Newborn> {
-        let birth = match &mut self.log {
-            Some(log) => {
-                log.push(event);
-                Birth(self.logged_from + log.len())
-            }
-            None => {
-                self.logged_from += 1;
-                Birth(self.logged_from)
-            }
+        let birth = if let Some(log) = &mut self.log {
+            log.push(event);
+            Birth(self.logged_from + log.len())
+        } else {
+            self.logged_from += 1;
+            Birth(self.logged_from)
         };
         apply(&mut self.members, event, birth)
     }
@@ -172,7 +169,11 @@ fn apply(members: &mut HashMap<u32, Birth>, event: Event, birth: Birth) -> Optio
     };
     if members.contains_key(&parent) {
         members.insert(child, birth);
-        Some(Newborn { pid: child, birth, parent })
+        Some(Newborn {
+            pid: child,
+            birth,
+            parent,
+        })
     } else {
         // If it was a member's, the pid has gone to a stranger.
         members.remove(&child);
@@ -214,7 +215,13 @@ mod tests {
 
     #[test]
     fn follows_children_of_children_after_the_middle_one_ended() {
-        let lineage = after(&[fork(ROOT, 5), fork(5, 6), exit(5, ROOT), fork(6, 7), fork(9, 8)]);
+        let lineage = after(&[
+            fork(ROOT, 5),
+            fork(5, 6),
+            exit(5, ROOT),
+            fork(6, 7),
+            fork(9, 8),
+        ]);
         assert!([5, 6, 7].iter().all(|pid| lineage.birth(*pid).is_some()));
         assert_eq!(lineage.birth(8), None);
     }
@@ -271,7 +278,11 @@ mod tests {
         let old = lineage.birth(5);
         lineage.restart([ROOT, 5]);
         assert_eq!(lineage.birth(6), None);
-        assert_ne!(lineage.birth(5), old, "a pending open of before the loss is not trusted");
+        assert_ne!(
+            lineage.birth(5),
+            old,
+            "a pending open of before the loss is not trusted"
+        );
         assert_eq!(pids(lineage.observe(fork(5, 9)).as_slice()), [9]);
     }
 
@@ -317,9 +328,15 @@ mod tests {
         }
 
         fn exit(&mut self, who: usize) -> Option<Event> {
-            let process = self.pick(who).filter(|pid| *pid != ROOT && *pid != OUTSIDER)?;
+            let process = self
+                .pick(who)
+                .filter(|pid| *pid != ROOT && *pid != OUTSIDER)?;
             let (parent, _) = self.alive.remove(&process)?;
-            for (above, _) in self.alive.values_mut().filter(|(above, _)| *above == process) {
+            for (above, _) in self
+                .alive
+                .values_mut()
+                .filter(|(above, _)| *above == process)
+            {
                 *above = OUTSIDER;
             }
             Some(exit(process, parent))
