@@ -92,6 +92,14 @@ impl<T> Slots<T> {
         key
     }
 
+    /// Returns a value; `None` for a key whose value was taken out.
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        let slot = self.slots.get(key.at())?;
+        slot.value
+            .as_ref()
+            .filter(|_| slot.generation == key.generation)
+    }
+
     /// Takes a value out; `None` for a key whose value was taken out before.
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self

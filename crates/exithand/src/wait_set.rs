@@ -140,6 +140,14 @@ impl WaitSet {
         self.take(&mut self.lock(), key)
     }
 
+    /// Calls `visit` with the handle of a member, to signal it for one; `None` where it is no
+    /// member any more.
+    ///
+    /// `visit` must not use the set: it runs under the set's lock.
+    pub fn with_member<R>(&self, key: Key, visit: impl FnOnce(&ExitHandle) -> R) -> Option<R> {
+        self.lock().slots.get(key).map(visit)
+    }
+
     /// Returns the number of members.
     pub fn len(&self) -> usize {
         self.lock().slots.len()

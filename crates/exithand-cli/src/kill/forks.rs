@@ -1,0 +1,279 @@
+//! A watch of every fork on the machine, through the kernel's process connector.
+//!
+//! The connector speaks in pids of the initial pid namespace and answers only there, so one
+//! answer to the subscription proves that its pids are ours. It tells a fork before the child
+//! runs and before the parent's call returns: events are in causal order, and once a process has
+//! ended every fork of its own can be read.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process;
+
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use rustix::net::netlink::{CONNECTOR, SocketAddrNetlink};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recvfrom, send,
+    socket_with, sockopt,
+};
+
+use super::fork_events::{Event, Kinds, Order, order, parse};
+
+/// The connector's multicast group for process events (`CN_IDX_PROC`), as a mask.
+const PROC_GROUP: u32 = 1;
+/// The kernel's own port. Everybody else's messages are forgeries.
+const KERNEL_PORT: u32 = 0;
+/// Room for about 32,000 events, as many as there are pids by default. Taken only as it fills.
+const BUFFER_BYTES: usize = 32 << 20;
+/// An event takes 76 bytes.
+const DATAGRAM_BYTES: usize = 256;
+
+/// Why forks cannot be watched here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unwatchable {
+    /// The kernel was built without the process connector.
+    NoConnector,
+    /// Before Linux 6.6 the connector asks for `CAP_NET_ADMIN`; a sandbox may refuse it too.
+    NotPermitted,
+    /// The connector exists in the initial network namespace only.
+    OtherNetworkNamespace,
+    /// The connector answers in the initial pid and user namespace only.
+    OtherPidNamespace,
+    /// The caller asked not to.
+    NotAsked,
+    /// A call failed for another reason.
+    Failed {
+        /// The call.
+        call: &'static str,
+        /// Its error.
+        errno: Errno,
+    },
+}
+
+impl fmt::Display for Unwatchable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoConnector => f.write_str("this kernel has no process connector"),
+            Self::NotPermitted => {
+                f.write_str("the process connector needs Linux 6.6 or CAP_NET_ADMIN")
+            }
+            Self::OtherNetworkNamespace => {
+                f.write_str("the process connector is out of reach from this network namespace")
+            }
+            Self::OtherPidNamespace => {
+                f.write_str("the process connector does not answer in this pid or user namespace")
+            }
+            Self::NotAsked => f.write_str("the watch of forks is switched off"),
+            Self::Failed { call, errno } => write!(f, "{call}: {errno}"),
+        }
+    }
+}
+
+/// Whether all that happened has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Drained {
+    /// Every event up to now.
+    Whole,
+    /// The kernel dropped events: between two of those read, or after the last.
+    Lost,
+}
+
+/// A subscription to the forks of the machine.
+#[derive(Debug)]
+pub(crate) struct ForkWatcher {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+impl ForkWatcher {
+    /// Subscribes to forks and exits. Every fork that begins after the return will be told.
+    pub(crate) fn start() -> Result<Self, Unwatchable> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(
+            AddressFamily::NETLINK,
+            SocketType::DGRAM,
+            flags,
+            Some(CONNECTOR),
+        )
+        .map_err(|errno| refusal("socket", errno))?;
+        grow_buffer(&socket);
+        bind(&socket, &SocketAddrNetlink::new(0, PROC_GROUP))
+            .map_err(|errno| refusal("bind", errno))?;
+        let mut watcher = Self {
+            socket,
+            buffer: Vec::with_capacity(DATAGRAM_BYTES),
+        };
+        watcher.subscribe()?;
+        Ok(watcher)
+    }
+
+    /// Asks the kernel to send no other events than these. Kernels before 6.6 send all of them.
+    pub(crate) fn only(&self, kinds: Kinds) {
+        // At worst more events come than are needed.
+        self.send(Order::Only(kinds), 0).ok();
+    }
+
+    /// Adds to `events` all that has happened since the last call. Never blocks.
+    pub(crate) fn drain(&mut self, events: &mut Vec<Event>) -> Result<Drained, Errno> {
+        let mut drained = Drained::Whole;
+        loop {
+            match self.receive() {
+                Ok(event) => events.extend(event),
+                Err(Errno::AGAIN) => return Ok(drained),
+                Err(Errno::NOBUFS) => drained = Drained::Lost,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// Sends the subscription and looks for the answer, which the kernel queues within the call.
+    ///
+    /// It is sent bare first: the answer would not pass the kernel's own filter of events.
+    fn subscribe(&mut self) -> Result<(), Unwatchable> {
+        let ack = process::id();
+        self.send(Order::Listen, ack)
+            .map_err(|errno| refusal("send", errno))?;
+        loop {
+            match self.receive() {
+                Ok(Some(Event::Answer {
+                    ack: answered,
+                    errno,
+                })) if answered == ack + 1 => {
+                    return match i32::try_from(errno) {
+                        Ok(0) => {
+                            self.only(Kinds::ForksAndExits);
+                            Ok(())
+                        }
+                        Ok(errno) => Err(refusal("subscribe", Errno::from_raw_os_error(errno))),
+                        Err(_too_large) => Err(refusal("subscribe", Errno::INVAL)),
+                    };
+                }
+                Ok(_) | Err(Errno::NOBUFS | Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Err(Unwatchable::OtherPidNamespace),
+                Err(errno) => return Err(refusal("recvfrom", errno)),
+            }
+        }
+    }
+
+    fn send(&self, what: Order, ack: u32) -> Result<(), Errno> {
+        send(
+            &self.socket,
+            &order(what, process::id(), ack),
+            SendFlags::empty(),
+        )
+        .map(drop)
+    }
+
+    fn receive(&mut self) -> Result<Option<Event>, Errno> {
+        self.buffer.clear();
+        let (_, _, sender) = recvfrom(
+            &self.socket,
+            spare_capacity(&mut self.buffer),
+            RecvFlags::empty(),
+        )?;
+        let from_kernel = sender
+            .and_then(|sender| SocketAddrNetlink::try_from(sender).ok())
+            .is_some_and(|sender| sender.pid() == KERNEL_PORT);
+        Ok(if from_kernel {
+            parse(&self.buffer)
+        } else {
+            None
+        })
+    }
+}
+
+impl Drop for ForkWatcher {
+    fn drop(&mut self) {
+        // Kernels before 6.6 go on making events for a listener that left without a word.
+        self.send(Order::Ignore, 0).ok();
+    }
+}
+
+/// Readable when there is something to drain.
+impl AsFd for ForkWatcher {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Makes the socket's buffer as large as we may: a full one loses events.
+fn grow_buffer(socket: &OwnedFd) {
+    if sockopt::set_socket_recv_buffer_size_force(socket, BUFFER_BYTES).is_err() {
+        // The kernel cuts this down to what everybody may have.
+        sockopt::set_socket_recv_buffer_size(socket, BUFFER_BYTES).ok();
+    }
+}
+
+fn refusal(call: &'static str, errno: Errno) -> Unwatchable {
+    match errno {
+        Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT | Errno::NOENT => Unwatchable::NoConnector,
+        Errno::PERM | Errno::ACCESS => Unwatchable::NotPermitted,
+        Errno::CONNREFUSED => Unwatchable::OtherNetworkNamespace,
+        _ => Unwatchable::Failed { call, errno },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn tells_the_fork_of_a_child_before_its_exit_and_ours_alone_as_its_parent() {
+        let Ok(mut watcher) = ForkWatcher::start() else {
+            return;
+        };
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let mut events = Vec::new();
+        assert_eq!(watcher.drain(&mut events), Ok(Drained::Whole));
+
+        let (ours, child) = (process::id(), child.id());
+        let fork = Event::Fork {
+            parent: ours,
+            child,
+        };
+        assert!(events.contains(&fork), "{events:?}");
+    }
+
+    #[test]
+    fn a_forged_message_is_not_believed() {
+        let Ok(mut watcher) = ForkWatcher::start() else {
+            return;
+        };
+        let port = SocketAddrNetlink::try_from(rustix::net::getsockname(&watcher.socket).unwrap())
+            .unwrap();
+        let flags = SocketFlags::CLOEXEC;
+        let stranger = socket_with(
+            AddressFamily::NETLINK,
+            SocketType::DGRAM,
+            flags,
+            Some(CONNECTOR),
+        );
+        let mut forged = order(Order::Listen, 0, 0);
+        // The connector header, then "what" = fork, and pids no machine has.
+        forged.resize(52, 0);
+        forged[36..40].copy_from_slice(&1_u32.to_ne_bytes());
+        for _ in 0..6 {
+            forged.extend(0x7fff_fff0_u32.to_ne_bytes());
+        }
+        let to = SocketAddrNetlink::new(port.pid(), 0);
+        let sent = rustix::net::sendto(stranger.unwrap(), &forged, SendFlags::empty(), &to);
+
+        let mut events = Vec::new();
+        assert_eq!(
+            watcher.drain(&mut events),
+            Ok(Drained::Whole),
+            "sent: {sent:?}"
+        );
+        let lie = Event::Fork {
+            parent: 0x7fff_fff0,
+            child: 0x7fff_fff0,
+        };
+        assert!(!events.contains(&lie));
+        assert!(parse(&forged).is_some(), "the forgery is well made");
+    }
+}

@@ -1,0 +1,276 @@
+//! A process and all its descendants, however fast they fork.
+//!
+//! The tree is: the roots; those whose line of living parents led to a root when `/proc` was read;
+//! and everybody forked since the watch began by one of the tree, whoever their parent is now. A
+//! daemon that had left the tree before is no part of it.
+//!
+//! The watch of forks begins before the scan, so nobody falls between the two. A pid from an event
+//! becomes a handle in three steps: open it, read all events that came meanwhile, and believe it
+//! only if none of them gave the pid to somebody else. No clocks are compared.
+//!
+//! Where forks cannot be watched only scans remain. They find whoever has a living parent in the
+//! tree; who has left is reported as a gap ([`Note::Unwatched`]).
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use exithand::{ExitHandle, State};
+
+use super::fork_events::{Event, Kinds};
+use super::forks::{Drained, ForkWatcher, Unwatchable};
+use super::gather::{Gathered, open};
+use super::lineage::{Birth, Lineage, Newborn};
+use super::members::{Members, number};
+use super::proc;
+use super::report::{KillError, Note, Watch};
+
+/// Events are read again after so many handles were opened, or the socket's buffer would overflow.
+const OPENED_AT_A_TIME: usize = 32;
+/// A scan that keeps finding somebody is a tree that outruns it.
+const SCANS_MAX: usize = 16;
+/// The init process of the pid namespace.
+const INIT: u32 = 1;
+
+/// Finds the members of a tree.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    watcher: Option<ForkWatcher>,
+    lineage: Lineage,
+    /// For each pid the owner that is a member with a handle.
+    held: HashMap<u32, Birth>,
+    /// Forked, but not opened yet.
+    newborns: Vec<Newborn>,
+    /// Whether events were dropped since the last scan.
+    lost: bool,
+    ended_unseen: usize,
+    notes: Vec<Note>,
+}
+
+impl Tree {
+    /// Watches and scans for all who are of the tree of these members now.
+    pub(crate) fn start(members: &mut Members<'_>, watch: Watch) -> Result<Self, KillError> {
+        let started = match watch {
+            Watch::Forks => ForkWatcher::start(),
+            Watch::Nothing => Err(Unwatchable::NotAsked),
+        };
+        let (watcher, notes) = match started {
+            Ok(watcher) => (Some(watcher), Vec::new()),
+            Err(why) => (None, vec![Note::Unwatched(why)]),
+        };
+        let mut tree = Self {
+            watcher,
+            lineage: Lineage::new([]),
+            held: HashMap::new(),
+            newborns: Vec::new(),
+            lost: false,
+            ended_unseen: 0,
+            notes,
+        };
+        tree.begin(members)?;
+        tree.rescan(members)?;
+        Ok(tree)
+    }
+
+    /// Says whether a fork in the tree comes to our knowledge by itself.
+    pub(crate) fn sees_forks(&self) -> bool {
+        self.watcher.is_some()
+    }
+
+    /// Takes in everybody who was forked since the last look.
+    pub(crate) fn gather(&mut self, members: &mut Members<'_>) -> Result<Gathered, KillError> {
+        if self.watcher.is_none() {
+            let new = self.scan(members)?;
+            return Ok(Gathered { new, again: false });
+        }
+        self.drain()?;
+        let mut new = self.open_newborns(members)?;
+        if self.lost {
+            self.notes.push(Note::ForksLost);
+            self.begin(members)?;
+            new += self.rescan(members)?;
+        }
+        Ok(Gathered {
+            new,
+            again: self.lost || !self.newborns.is_empty(),
+        })
+    }
+
+    /// Takes out what the user must know.
+    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Counts those forked meanwhile that had ended before they could be held.
+    pub(crate) fn ended_unseen(&self) -> usize {
+        self.ended_unseen
+    }
+
+    /// What turns readable when there may be somebody to gather.
+    pub(crate) fn wake(&self) -> Option<BorrowedFd<'_>> {
+        self.watcher.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Begins anew with the members that are certain, as at the start and after a loss of events.
+    fn begin(&mut self, members: &Members<'_>) -> Result<(), KillError> {
+        if let Some(watcher) = &self.watcher {
+            watcher.only(Kinds::ForksAndExits);
+        }
+        self.lost = false;
+        self.drain()?;
+        let certain = members.pids();
+        self.lineage.restart(certain.iter().copied());
+        self.newborns.clear();
+        self.held.clear();
+        for pid in certain {
+            self.held
+                .extend(self.lineage.birth(pid).map(|birth| (pid, birth)));
+        }
+        Ok(())
+    }
+
+    /// Scans until nobody new is found, and from then on relies on events.
+    fn rescan(&mut self, members: &mut Members<'_>) -> Result<usize, KillError> {
+        let mut total = 0;
+        for _ in 0..SCANS_MAX {
+            let new = self.scan(members)?;
+            total += new;
+            if new == 0 {
+                break;
+            }
+        }
+        if let Some(watcher) = &self.watcher {
+            self.lineage.settle();
+            watcher.only(Kinds::Forks);
+        }
+        Ok(total)
+    }
+
+    /// Reads `/proc` once; returns how many new members it showed.
+    fn scan(&mut self, members: &mut Members<'_>) -> Result<usize, KillError> {
+        let families = proc::families().map_err(|error| KillError::Proc {
+            path: "/proc",
+            error,
+        })?;
+        self.drain()?;
+        let mut new = 0;
+        for pid in proc::descendants(&families, |pid| members.owns(pid)) {
+            new += usize::from(self.admit(pid, members)?);
+        }
+        if self.watcher.is_some() {
+            let revealed = self.lineage.replay();
+            self.newborns.extend(revealed);
+            new += self.open_newborns(members)?;
+        }
+        Ok(new)
+    }
+
+    /// Takes a process in if its parent is a member for certain; says whether it did.
+    fn admit(&mut self, pid: u32, members: &mut Members<'_>) -> Result<bool, KillError> {
+        let Some(handle) = open(pid)? else {
+            return Ok(false);
+        };
+        let Some(stat) = proc::stat(pid) else {
+            return Ok(false);
+        };
+        // Asked after the parent was read: a parent that is unreaped now was so all the time.
+        if stat.is_kernel_thread() || pid == INIT || !members.owns(stat.parent) {
+            return Ok(false);
+        }
+        self.drain()?;
+        // Asked after the events were read: what they said of this pid, they said of this process.
+        if handle.state()? != State::Alive {
+            return Ok(false);
+        }
+        self.lineage.find(pid);
+        self.held
+            .extend(self.lineage.birth(pid).map(|birth| (pid, birth)));
+        members.add(handle, Some(stat.parent), None)?;
+        Ok(true)
+    }
+
+    /// Opens those forked since; returns how many were held. Leaves those forked meanwhile.
+    fn open_newborns(&mut self, members: &mut Members<'_>) -> Result<usize, KillError> {
+        let newborns = std::mem::take(&mut self.newborns);
+        let mut new = 0;
+        for batch in newborns.chunks(OPENED_AT_A_TIME) {
+            let mut opened = Vec::with_capacity(batch.len());
+            for &newborn in batch {
+                if self.held.get(&newborn.pid) != Some(&newborn.birth) {
+                    opened.push((newborn, open(newborn.pid)?));
+                }
+            }
+            self.drain()?;
+            for (newborn, handle) in opened {
+                new += usize::from(self.hold(newborn, handle, members)?);
+            }
+        }
+        Ok(new)
+    }
+
+    /// Takes a newborn in if the handle is its own; says whether it did.
+    fn hold(
+        &mut self,
+        newborn: Newborn,
+        handle: Option<ExitHandle>,
+        members: &mut Members<'_>,
+    ) -> Result<bool, KillError> {
+        let still_its_own = !self.lost && self.lineage.birth(newborn.pid) == Some(newborn.birth);
+        match handle {
+            Some(handle) if still_its_own && handle.state()? == State::Alive => {
+                self.held.insert(newborn.pid, newborn.birth);
+                members.add(handle, Some(newborn.parent), None)?;
+                Ok(true)
+            }
+            // After a loss the scan decides.
+            _ => {
+                self.ended_unseen += usize::from(!self.lost);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads all events there are.
+    fn drain(&mut self) -> Result<(), KillError> {
+        let Some(watcher) = &mut self.watcher else {
+            return Ok(());
+        };
+        let mut events: Vec<Event> = Vec::new();
+        let drained = watcher
+            .drain(&mut events)
+            .map_err(|errno| KillError::Syscall {
+                call: "recvfrom",
+                errno,
+            })?;
+        self.lost |= drained == Drained::Lost;
+        for event in events {
+            self.newborns.extend(self.lineage.observe(event));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses roots whose tree must not be killed.
+pub(crate) fn check_roots(roots: &[ExitHandle]) -> Result<(), KillError> {
+    let line = proc::own_line();
+    for root in roots {
+        let pid = root
+            .pid()
+            .ok_or_else(|| KillError::OutOfSight(root.token()))?;
+        let raw = number(pid);
+        let kernel_thread = proc::stat(raw).is_some_and(proc::Stat::is_kernel_thread);
+        // An ended namesake's pid may be anybody's by now.
+        if root.state()? == State::Reaped {
+            continue;
+        }
+        if line.contains(&raw) {
+            return Err(KillError::TreeContainsCaller(pid));
+        }
+        if raw == INIT {
+            return Err(KillError::TreeOfInit);
+        }
+        if kernel_thread {
+            return Err(KillError::KernelThread(pid));
+        }
+    }
+    Ok(())
+}
