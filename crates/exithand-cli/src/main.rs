@@ -1,2 +1,7 @@
 //! The `exithand` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exithand_cli::names::dispatch_or(|| ExitCode::from(2))
+}
