@@ -1,4 +1,5 @@
 //! Making the links.
+#![expect(clippy::unwrap_used, reason = "all of it is test code")]
 
 use std::env;
 use std::fs;

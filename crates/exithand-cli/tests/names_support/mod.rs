@@ -2,7 +2,8 @@
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "each test program uses its own part of this module"
+    clippy::unwrap_used,
+    reason = "each test program uses its own part of this module; all of it is test code"
 )]
 
 use std::io::{BufRead, BufReader};
