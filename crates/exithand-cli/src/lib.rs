@@ -1,4 +1,6 @@
-//! What the `exithand` command is made of.
+//! The parts of the `exithand` command that are worth testing on their own.
 
+pub mod duration;
 pub mod limits;
 pub mod names;
+pub mod select;

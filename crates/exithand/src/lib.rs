@@ -44,6 +44,7 @@ mod handle;
 mod open;
 mod outcome;
 mod poll;
+pub mod probe;
 mod proc;
 mod siginfo;
 mod signal;
