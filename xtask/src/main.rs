@@ -1,2 +1,76 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask check`, `test`, `bench`, `fuzz` and the lists behind them.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developer's command talks to the terminal, and nothing else reads it"
+)]
+
+mod bench;
+mod cargo;
+mod check;
+mod fuzz;
+mod graph;
+mod hygiene;
+mod layering;
+mod licences;
+mod packages;
+mod sources;
+mod test;
+mod unsafe_code;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Developer commands of exithand.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Command {
+    /// Checks format, lints, docs, layering, licences, hygiene and the places of `unsafe`.
+    Check,
+    /// Prints every `unsafe` with its place, and whether its file may hold it.
+    Unsafe,
+    /// Runs every test, then again as an unprivileged user, and compares the skips.
+    Test(test::Args),
+    /// Runs the benchmarks whose names contain one of NAME; all of them without a name.
+    Bench(bench::Args),
+    /// Runs every fuzz target for SECONDS each, on nightly.
+    Fuzz(fuzz::Args),
+    /// Prints the Debian packages the tests need, and which of them are missing.
+    Packages(packages::Args),
+}
+
+/// How a command went, once it has told the user everything it had to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// All is well.
+    Good,
+    /// Something is wrong, and has been said.
+    Bad,
+}
+
+impl Verdict {
+    /// `Good` where `good` holds.
+    fn good_if(good: bool) -> Self {
+        if good { Self::Good } else { Self::Bad }
+    }
+}
+
+fn main() -> ExitCode {
+    let verdict = match Command::parse() {
+        Command::Check => check::run(),
+        Command::Unsafe => unsafe_code::run(),
+        Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
+        Command::Packages(args) => packages::run(&args),
+    };
+    match verdict {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Bad) => ExitCode::FAILURE,
+        Err(err) => {
+            eprintln!("xtask: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -46,6 +46,7 @@ mod handle;
 mod open;
 mod outcome;
 mod poll;
+pub mod probe;
 mod proc;
 #[cfg(any(feature = "tokio", feature = "async-io"))]
 mod reactor;

@@ -1,0 +1,74 @@
+//! Actors with one thread and no children.
+
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process;
+
+use exithand_testkit::sys::{Disposition, raise_signal, set_disposition};
+use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior};
+
+use crate::stage::{argument, go, part, raise_core_limit, ready, until_stdin_ends};
+
+pub(crate) fn exit_with(args: &[String]) -> io::Result<u8> {
+    let status = argument(args, 0)?;
+    ready(&[]);
+    Ok(status)
+}
+
+pub(crate) fn wait_then_exit(args: &[String]) -> io::Result<u8> {
+    let status = argument(args, 0)?;
+    ready(&[]);
+    go()?;
+    Ok(status)
+}
+
+pub(crate) fn hang(_: &[String]) -> io::Result<u8> {
+    ready(&[]);
+    until_stdin_ends()?;
+    Ok(0)
+}
+
+pub(crate) fn ignore_term(args: &[String]) -> io::Result<u8> {
+    set_disposition(Signal::TERM, Disposition::Ignore)?;
+    hang(args)
+}
+
+pub(crate) fn nondumpable(args: &[String]) -> io::Result<u8> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    wait_then_exit(args)
+}
+
+pub(crate) fn abort(_: &[String]) -> io::Result<u8> {
+    raise_core_limit()?;
+    ready(&[]);
+    go()?;
+    process::abort()
+}
+
+pub(crate) fn segv_core(_: &[String]) -> io::Result<u8> {
+    raise_core_limit()?;
+    // The standard library's handler, which looks for stack overflows, would swallow the signal.
+    set_disposition(Signal::SEGV, Disposition::Default)?;
+    ready(&[]);
+    go()?;
+    raise_signal(Signal::SEGV);
+    Ok(125)
+}
+
+/// Executes anew rather than only changing the user: a change of user makes a process undumpable.
+pub(crate) fn as_user(args: &[String]) -> io::Result<u8> {
+    let (uid, gid) = (argument(args, 0)?, argument(args, 1)?);
+    Err(part(args.get(2..).unwrap_or_default())?
+        .uid(uid)
+        .gid(gid)
+        .exec())
+}
+
+/// Joins first, so that every descendant is a member too.
+pub(crate) fn in_cgroup(args: &[String]) -> io::Result<u8> {
+    let procs: PathBuf = argument(args, 0)?;
+    fs::write(procs, "0")?;
+    Err(part(args.get(1..).unwrap_or_default())?.exec())
+}
