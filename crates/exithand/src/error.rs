@@ -72,6 +72,9 @@ pub enum Error {
     /// The descriptor given is not a pidfd.
     #[error("not a pidfd")]
     NotPidfd,
+    /// The event loop an async wait was registered with is gone, and took the wait with it.
+    #[error("the async runtime has shut down")]
+    RuntimeGone,
     /// A system call failed in a way no caller can act on.
     #[error("{call} failed")]
     Syscall {
@@ -93,6 +96,7 @@ impl Error {
             Self::NotPermitted { .. } => Errno::PERM,
             Self::Unsupported { .. } => Errno::OPNOTSUPP,
             Self::NotPidfd => Errno::BADF,
+            Self::RuntimeGone => Errno::CANCELED,
             Self::TooManyFiles { errno, .. }
             | Self::Blocked { errno, .. }
             | Self::Syscall { errno, .. } => *errno,

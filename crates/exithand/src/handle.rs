@@ -11,6 +11,7 @@ use rustix::process::Pid;
 use crate::open::on_pidfs;
 use crate::poll::poll_until;
 use crate::status::{Source, StatusSource, learn};
+use crate::wait::Next;
 use crate::{Deadline, Error, Exit, Outcome, Signal, State, Token, Until, WaitOptions, sys};
 
 /// Whether a handle speaks of a whole process or of one of its threads.
@@ -121,20 +122,14 @@ impl ExitHandle {
         if state == State::Alive {
             return Ok(None);
         }
-        // Before Linux 6.15 the zombie is the only one who tells, so it is asked in any case.
-        let exit = self.exit(state, options.source);
-        if state == State::Reaped || (options.until == Until::Ended && exit.outcome.is_known()) {
-            return Ok(Some(exit));
+        match self.after_end(state, options)? {
+            Next::Answer(exit) => Ok(Some(exit)),
+            Next::AwaitReap(deadline) => {
+                // The empty mask sleeps on a zombie; `POLLIN` would spin.
+                let state = self.poll(PollFlags::empty(), deadline)?;
+                Ok(self.after_reap(state == State::Reaped, options))
+            }
         }
-        let deadline = match options.until {
-            Until::Ended => options.deadline.min(Deadline::after(options.grace)),
-            Until::Reaped => options.deadline,
-        };
-        let state = self.wait_for_reap(options.until, deadline)?;
-        if options.until == Until::Reaped && state != State::Reaped {
-            return Ok(None);
-        }
-        Ok(Some(self.exit(state, options.source)))
     }
 
     /// Sends `signal` to this process and no other. Never blocks.
@@ -241,17 +236,37 @@ impl ExitHandle {
         })
     }
 
-    /// Waits for the reap of an ended process.
-    fn wait_for_reap(&self, until: Until, deadline: Deadline) -> Result<State, Error> {
-        match (self.refuse_unseen_reap(), until) {
-            // The empty mask sleeps on a zombie; `POLLIN` would spin.
-            (Ok(()), _) => match self.poll(PollFlags::empty(), deadline)? {
-                State::Reaped => Ok(State::Reaped),
-                _ => Ok(State::Ended),
-            },
-            (Err(unsupported), Until::Reaped) => Err(unsupported),
-            (Err(_), Until::Ended) => Ok(State::Ended),
+    /// Decides what to do about a process that was seen to have ended.
+    pub(crate) fn after_end(&self, state: State, options: &WaitOptions<'_>) -> Result<Next, Error> {
+        // Before Linux 6.15 the zombie is the only one who tells, so it is asked in any case.
+        let exit = self.exit(state, options.source);
+        let ended = options.until == Until::Ended;
+        if state == State::Reaped || (ended && exit.outcome.is_known()) {
+            return Ok(Next::Answer(exit));
         }
+        match self.refuse_unseen_reap() {
+            Err(_) if ended => Ok(Next::Answer(exit)),
+            Err(unsupported) => Err(unsupported),
+            Ok(()) if ended => Ok(Next::AwaitReap(
+                options.deadline.min(Deadline::after(options.grace)),
+            )),
+            Ok(()) => Ok(Next::AwaitReap(options.deadline)),
+        }
+    }
+
+    /// Answers once [`Next::AwaitReap`] is over; `None` where what was waited for has not happened.
+    pub(crate) fn after_reap(&self, reaped: bool, options: &WaitOptions<'_>) -> Option<Exit> {
+        match (reaped, options.until) {
+            (true, _) => Some(self.exit(State::Reaped, options.source)),
+            (false, Until::Ended) => Some(self.exit(State::Ended, options.source)),
+            (false, Until::Reaped) => None,
+        }
+    }
+
+    /// Says whether the process was reaped, in a way that this kernel announces. Never blocks.
+    #[cfg(any(feature = "tokio", feature = "async-io"))]
+    pub(crate) fn is_reaped(&self) -> Result<bool, Error> {
+        Ok(self.poll(PollFlags::empty(), Deadline::NOW)? == State::Reaped)
     }
 
     /// Blocks until one of `events`, or the reap, is seen or `deadline` passes.

@@ -26,7 +26,7 @@
 //! ```
 //!
 //! Many processes at once go into a [`WaitSet`]. With the features `tokio` and `async-io` the
-//! modules of those names give `async fn` waits. What the running kernel and the caller's
+//! modules of those names (`tokio`, `async_io`) give `async fn` waits. What the running kernel and the caller's
 //! privileges allow is told by [`probe`].
 //!
 //! # Ended and reaped
@@ -37,6 +37,8 @@
 //! `/proc` entry. Where nobody who knows may or can tell, the outcome is
 //! [`Outcome::Unknown`], with the reason: never 0, never 255, never a guess.
 
+#[cfg(feature = "async-io")]
+pub mod async_io;
 mod boot;
 mod deadline;
 mod error;
@@ -46,12 +48,16 @@ mod outcome;
 mod poll;
 pub mod probe;
 mod proc;
+#[cfg(any(feature = "tokio", feature = "async-io"))]
+mod reactor;
 mod siginfo;
 mod signal;
 mod slots;
 mod status;
 mod sys;
 mod token;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod wait;
 mod wait_set;
 

@@ -120,3 +120,11 @@ impl fmt::Display for Exit {
         self.outcome.fmt(f)
     }
 }
+
+/// What is left to do about a process that has ended.
+pub(crate) enum Next {
+    /// Give this answer.
+    Answer(Exit),
+    /// Wait for the reap until then; then ask again.
+    AwaitReap(Deadline),
+}

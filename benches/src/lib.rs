@@ -1,0 +1,18 @@
+//! What the benchmarks share: a table, medians, and processes that end when told.
+//!
+//! A benchmark sets the library against the least that must be done, in one process, in turns, and
+//! compares medians. It panics where the machine does not play along.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a benchmark can do nothing better than panic"
+)]
+
+mod processes;
+mod rounds;
+mod sys;
+mod table;
+
+pub use processes::{Children, Crowd, Spawner, Strangers};
+pub use rounds::{cpu_time, in_turns, median, now, raise_descriptor_limit};
+pub use sys::{CountingAllocator, allocated_bytes};
+pub use table::{Goal, Table};

@@ -1,0 +1,69 @@
+//! The calls that need `unsafe`.
+#![expect(unsafe_code, reason = "fork, shared memory, an allocator that counts")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ffi::c_int;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+use rustix::process::{Pid, Signal, set_parent_process_death_signal};
+
+unsafe extern "C" {
+    fn fork() -> c_int;
+    fn _exit(status: c_int) -> !;
+}
+
+/// Forks a child that runs `child`, which must make nothing but system calls, and then exits with
+/// the status that it returns. It is killed when the thread that forked it ends.
+pub(crate) fn fork_child(child: impl FnOnce() -> i32) -> Pid {
+    // SAFETY: callers keep to what is said above, so no lock of another thread is needed.
+    match unsafe { fork() } {
+        0 => {
+            let died = set_parent_process_death_signal(Some(Signal::KILL));
+            let status = if died.is_ok() { child() } else { 125 };
+            // SAFETY: takes an integer and does not return.
+            unsafe { _exit(status) }
+        }
+        pid => Pid::from_raw(pid)
+            .filter(|pid| pid.as_raw_nonzero().is_positive())
+            .unwrap_or_else(|| panic!("fork: {}", std::io::Error::last_os_error())),
+    }
+}
+
+/// Makes a number that later children share with us.
+pub(crate) fn shared_number() -> &'static AtomicU64 {
+    let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
+    // SAFETY: a new mapping, at an address the kernel picks, overlaps nothing.
+    let page = unsafe { mmap_anonymous(ptr::null_mut(), size_of::<u64>(), access, flags) };
+    let number: NonNull<AtomicU64> = NonNull::new(page.expect("map a page").cast())
+        .expect("the kernel maps nothing at address 0");
+    // SAFETY: the page is aligned, zeroed, as large as needed, and never unmapped.
+    unsafe { number.as_ref() }
+}
+
+/// An allocator that counts the bytes in use.
+#[derive(Debug, Clone, Copy)]
+pub struct CountingAllocator;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns the bytes in use, where [`CountingAllocator`] is the global allocator.
+pub fn allocated_bytes() -> usize {
+    ALLOCATED.load(Ordering::Relaxed)
+}
+
+// SAFETY: all is left to the system's allocator.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(start, layout) }
+    }
+}
