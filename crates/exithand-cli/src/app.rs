@@ -9,17 +9,10 @@ use clap::Parser;
 use crate::cli::{Cli, Command};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::{completions, doctor, id, kill_command, names, sys, wait};
+use crate::{completions, doctor, id, install_names, kill_command, sys, wait};
 
-/// Runs the program that `args[0]` names: exithand itself, or a tool it stands in for.
-pub fn run(args: &[OsString]) -> u8 {
-    match args.split_first().and_then(|(name, _)| names::by_argv0(name)) {
-        Some(name) => names::run(name, &args[1..]),
-        None => exithand(args).number(),
-    }
-}
-
-fn exithand(args: &[OsString]) -> ExitCode {
+/// Runs `exithand` with `args`, the name it was called by first.
+pub fn run(args: &[OsString]) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -47,7 +40,7 @@ fn subcommand(command: &Command) -> Result<ExitCode, Failure> {
         Command::Kill(args) => kill_command::run(args, out),
         Command::Id(args) => id::run(args, out),
         Command::Doctor(args) => doctor::run(args, out),
-        Command::InstallNames(args) => names::install(args, out),
+        Command::InstallNames(args) => install_names::run(args, out),
         Command::Completions(args) => completions::run(args, out),
     }
 }

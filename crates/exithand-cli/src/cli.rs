@@ -19,13 +19,13 @@ pub struct Cli {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "the doc comments of the Args are the help")]
 pub enum Command {
-    #[expect(missing_docs, reason = "the doc comment of Args is the help")]
     Wait(crate::wait::Args),
     Kill(crate::kill_command::Args),
     Id(crate::id::Args),
     Doctor(crate::doctor::Args),
-    InstallNames(crate::names::InstallArgs),
+    InstallNames(crate::install_names::Args),
     Completions(crate::completions::Args),
 }
 

@@ -45,8 +45,14 @@ pub fn run(args: &Args, mut out: impl Write) -> Result<ExitCode, Failure> {
         text(&mut out, &probes, soft, hard, &pids)?;
     }
     out.flush()?;
-    let works = probes.iter().any(|it| it.feature == Feature::Open && it.answer.is_yes());
-    Ok(if works { ExitCode::Success } else { ExitCode::Failed })
+    let works = probes
+        .iter()
+        .any(|it| it.feature == Feature::Open && it.answer.is_yes());
+    Ok(if works {
+        ExitCode::Success
+    } else {
+        ExitCode::Failed
+    })
 }
 
 fn text(
@@ -65,22 +71,50 @@ fn text(
     writeln!(out, "{:<36} {why}", "see other users' processes")?;
 
     heading(out, "Descriptors")?;
-    writeln!(out, "  each process that is waited for takes one; the limit is {}", limit(hard))?;
+    writeln!(
+        out,
+        "  each process that is waited for takes one; the limit is {}",
+        limit(hard)
+    )?;
     if soft != hard {
-        writeln!(out, "  ({} before exithand raised it for itself)", limit(soft))?;
+        writeln!(
+            out,
+            "  ({} before exithand raised it for itself)",
+            limit(soft)
+        )?;
     }
 
     heading(out, "Pids")?;
-    writeln!(out, "  {} alive, numbers up to {}", pids.alive, pids.pid_max.saturating_sub(1))?;
-    for (when, forks) in [("now", pids.forks_now), ("since boot", pids.forks_since_boot)] {
-        writeln!(out, "  {forks:.1} started a second {when}: {}", reuse(pids, forks))?;
+    writeln!(
+        out,
+        "  {} alive, numbers up to {}",
+        pids.alive,
+        pids.pid_max.saturating_sub(1)
+    )?;
+    for (when, forks) in [
+        ("now", pids.forks_now),
+        ("since boot", pids.forks_since_boot),
+    ] {
+        writeln!(
+            out,
+            "  {forks:.1} started a second {when}: {}",
+            reuse(pids, forks)
+        )?;
     }
-    writeln!(out, "  a script that polls a pid may see another process by then; a token never does")
+    writeln!(
+        out,
+        "  a script that polls a pid may see another process by then; a token never does"
+    )
 }
 
 fn line(out: &mut impl Write, probe: &Probe) -> io::Result<()> {
     mark(out, probe.answer.is_yes())?;
-    writeln!(out, "{:<36} {}", probe.feature.to_string(), probe.feature.call())?;
+    writeln!(
+        out,
+        "{:<36} {}",
+        probe.feature.to_string(),
+        probe.feature.call()
+    )?;
     if let Some(remedy) = probe.answer.remedy() {
         writeln!(out, "       {}; to get it: {remedy}", probe.answer)?;
     }
@@ -93,10 +127,12 @@ fn heading(out: &mut impl Write, words: &str) -> io::Result<()> {
 }
 
 fn mark(out: &mut impl Write, works: bool) -> io::Result<()> {
-    let (style, word) = match works {
-        true => (AnsiColor::Green.on_default(), "yes"),
-        false => (AnsiColor::Red.on_default(), "no"),
+    let (color, word) = if works {
+        (AnsiColor::Green, "yes")
+    } else {
+        (AnsiColor::Red, "no")
     };
+    let style = color.on_default();
     write!(out, "  {style}{word:<4}{style:#} ")
 }
 
@@ -106,7 +142,10 @@ fn limit(limit: Option<u64>) -> String {
 
 fn reuse(pids: &PidSpace, forks: f64) -> String {
     match pids.lap(forks) {
-        Some(lap) => format!("a freed pid comes back within {}", duration::format(coarse(lap))),
+        Some(lap) => format!(
+            "a freed pid comes back within {}",
+            duration::format(coarse(lap))
+        ),
         None => "no pid comes back".to_owned(),
     }
 }
@@ -126,7 +165,10 @@ fn coarse(time: Duration) -> Duration {
 fn others_visible() -> (bool, String) {
     match fs::read("/proc/1/stat") {
         Ok(_) => (true, "read /proc/1/stat".to_owned()),
-        Err(error) => (false, format!("read /proc/1/stat: {error}; is /proc mounted with hidepid?")),
+        Err(error) => (
+            false,
+            format!("read /proc/1/stat: {error}; is /proc mounted with hidepid?"),
+        ),
     }
 }
 

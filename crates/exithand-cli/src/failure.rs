@@ -1,8 +1,11 @@
 //! Why a subcommand gave up, and the exit code that goes with it.
 
 use std::fmt;
+use std::io;
 
 use crate::exit_code::ExitCode;
+use crate::kill::KillError;
+use crate::select::{CgroupError, NoSuchTree, PidfileError};
 
 /// Why a subcommand gave up.
 #[derive(Debug)]
@@ -22,6 +25,25 @@ impl Failure {
             Self::Usage(_) => ExitCode::Usage,
             Self::Missing(_) => ExitCode::NoSuchProcess,
             Self::Failed(_) => ExitCode::Failed,
+        }
+    }
+
+    /// Sorts an error of a selection: who it names may be gone, or it may make no sense.
+    pub fn of_selection(error: anyhow::Error) -> Self {
+        let gone = |source: &io::Error| source.kind() == io::ErrorKind::NotFound;
+        if error.is::<NoSuchTree>() {
+            return Self::Missing(error);
+        }
+        match (error.downcast_ref(), error.downcast_ref()) {
+            (Some(PidfileError::Unreadable { source, .. }), _) if gone(source) => {
+                Self::Missing(error)
+            }
+            (Some(PidfileError::Unreadable { .. }), _) => Self::Failed(error),
+            (Some(PidfileError::NotLocked(_)), _) => Self::Missing(error),
+            (Some(_), _) => Self::Usage(error),
+            (None, Some(handle)) => exithand::Error::clone(handle).into(),
+            (None, None) if error.is::<CgroupError>() => Self::Usage(error),
+            (None, None) => Self::Failed(error),
         }
     }
 
@@ -59,8 +81,18 @@ impl From<exithand::Error> for Failure {
     }
 }
 
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
+impl From<KillError> for Failure {
+    fn from(error: KillError) -> Self {
+        match error {
+            KillError::Handle(error) => error.into(),
+            KillError::Proc { .. } | KillError::Syscall { .. } => Self::Failed(error.into()),
+            error => Self::Usage(error.into()),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
         Self::Failed(anyhow::Error::from(error).context("write the results to standard output"))
     }
 }

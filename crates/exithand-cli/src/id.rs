@@ -14,9 +14,6 @@ use crate::target::TargetArgs;
 /// tokens where it takes pids.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    targets: TargetArgs,
-
     /// Add the boot id, so that the token can be stored across reboots
     #[arg(long)]
     boot: bool,
@@ -24,6 +21,9 @@ pub struct Args {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    targets: TargetArgs,
 }
 
 #[derive(Serialize)]
@@ -46,7 +46,11 @@ struct Record<'a> {
 pub fn run(args: &Args, mut out: impl Write) -> Result<ExitCode, Failure> {
     for target in args.targets.open()?.targets {
         let token = target.label.token;
-        let token = if args.boot { token.with_boot_id()? } else { token };
+        let token = if args.boot {
+            token.with_boot_id()?
+        } else {
+            token
+        };
         if !args.json {
             writeln!(out, "{token}")?;
             continue;

@@ -1,20 +1,22 @@
 //! `exithand kill`.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::anyhow;
-use exithand::{DEFAULT_GRACE, Error, Signal, Until};
+use exithand::{ExitHandle, Signal, Until};
 
 use crate::duration;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::kill::{
-    Cgroup, End, KillError, Note, Observer, Process, Report, Request, Scope, Survivors, Watch, run as kill,
+    Cgroup, End, KillError, Note, Observer, Process, Report, Request, Scope, Survivors, Watch,
+    run as kill,
 };
 use crate::output::{Format, Reporter, Standing};
 use crate::progress::Progress;
-use crate::target::{Label, Opened, TargetArgs, Target};
+use crate::select::Whole;
+use crate::target::{Label, Opened, TargetArgs};
 
 /// Send a signal, wait until the targets are really gone, and say how each ended
 ///
@@ -23,9 +25,6 @@ use crate::target::{Label, Opened, TargetArgs, Target};
 /// cgroup is meant, those who are forked meanwhile too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    targets: TargetArgs,
-
     /// The signal to send: a name (TERM, SIGINT, RTMIN+1) or a number
     #[arg(short, long, value_name = "SIGNAL", default_value = "TERM")]
     signal: Signal,
@@ -53,10 +52,10 @@ pub struct Args {
     /// Print no results
     #[arg(short, long)]
     pub quiet: bool,
+
+    #[command(flatten)]
+    targets: TargetArgs,
 }
-
-
-
 
 /// What follows the timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +78,7 @@ impl Args {
         Format::of(self.json, self.quiet)
     }
 
-    fn request(&self, targets: Vec<exithand::ExitHandle>, scope: Scope) -> Request<'static> {
+    fn request(&self, targets: Vec<ExitHandle>, scope: Scope) -> Request<'static> {
         Request {
             targets,
             scope,
@@ -104,15 +103,30 @@ impl Args {
 /// Nothing was signalled if a target was refused.
 pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
     let (opened, scope) = open(args)?;
-    let labels: Vec<Label> = opened.targets.iter().map(|target| target.label.clone()).collect();
+    let labels: Vec<Label> = opened
+        .targets
+        .iter()
+        .map(|target| target.label.clone())
+        .collect();
     let mut reporter = Reporter::new(out, args.format(), labels.iter());
     for absent in &opened.absent {
         reporter.absent(absent)?;
     }
-    let handles = opened.targets.into_iter().map(|target| target.handle).collect();
+    let handles = opened
+        .targets
+        .into_iter()
+        .map(|target| target.handle)
+        .collect();
     let progress = Progress::start(args.format());
     progress.awaiting(labels.iter());
-    let mut screen = Screen { reporter, labels, progress, timeout: args.timeout, failed: None };
+    let mut screen = Screen {
+        reporter,
+        labels,
+        selection: args.targets.selection(),
+        progress,
+        timeout: args.timeout,
+        failed: None,
+    };
     let report = kill(args.request(handles, scope), &mut screen)?;
     screen.finish(&report)?;
     Ok(code(&report))
@@ -120,19 +134,22 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
 
 /// Opens whom the user means: a tree or cgroup as such, or the processes named and selected.
 fn open(args: &Args) -> Result<(Opened, Scope), Failure> {
-    match args.targets.whole()? {
+    match args.targets.whole() {
         Some(Whole::Cgroup(path)) => {
-            let cgroup = Cgroup::resolve(&path).map_err(KillError::from)?;
+            let cgroup = Cgroup::find(Path::new(path)).map_err(KillError::from)?;
             Ok((Opened::default(), Scope::Cgroup(cgroup)))
         }
-        Some(Whole::Trees(roots)) => Ok((roots, Scope::Tree)),
+        Some(Whole::Trees(roots)) => Ok((args.targets.open_pids(roots)?, Scope::Tree)),
         None => Ok((args.targets.open()?, Scope::Plain)),
     }
 }
 
 /// Says how it went: somebody we may not signal is worse than somebody who is slow.
 fn code(report: &Report) -> ExitCode {
-    let refused = report.processes.iter().any(|process| process.refused.is_some());
+    let refused = report
+        .processes
+        .iter()
+        .any(|process| process.refused.is_some());
     match (refused, report.survivors) {
         (true, _) => ExitCode::Failed,
         (false, Survivors::Some) => ExitCode::TimedOut,
@@ -145,6 +162,8 @@ struct Screen<W> {
     reporter: Reporter<W>,
     /// Those named, in the order of the request's targets.
     labels: Vec<Label>,
+    /// What those were found by that were not named.
+    selection: String,
     progress: Progress,
     timeout: Duration,
     /// The first failure to print, kept until the killing is done.
@@ -156,7 +175,7 @@ impl<W: Write> Screen<W> {
         match process.target.and_then(|at| self.labels.get(at)) {
             Some(label) => label.clone(),
             None => Label {
-                word: self.word.clone(),
+                word: self.selection.clone(),
                 pid: process.token.pid(),
                 token: process.token,
                 comm: process.comm.clone(),
@@ -176,7 +195,8 @@ impl<W: Write> Screen<W> {
 
     fn say(&self, words: &str) {
         if self.reporter.format() != Format::Quiet {
-            self.progress.aside(|| anstream::eprintln!("exithand: {words}"));
+            self.progress
+                .aside(|| anstream::eprintln!("exithand: {words}"));
         }
     }
 
@@ -191,7 +211,10 @@ impl<W: Write> Screen<W> {
             }
         }
         if report.ended_unseen > 0 {
-            self.say(&format!("{} more, forked meanwhile, ended unseen", report.ended_unseen));
+            self.say(&format!(
+                "{} more, forked meanwhile, ended unseen",
+                report.ended_unseen
+            ));
         }
         self.failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -206,7 +229,9 @@ impl<W: Write> Observer for Screen<W> {
 
     fn escalates(&mut self, signal: Signal, processes: usize) {
         let after = duration::format(self.timeout);
-        self.say(&format!("{processes} still alive after {after}: sending {signal}"));
+        self.say(&format!(
+            "{processes} still alive after {after}: sending {signal}"
+        ));
     }
 
     fn notes(&mut self, note: &Note) {

@@ -11,6 +11,7 @@ pub mod duration;
 pub mod exit_code;
 pub mod failure;
 pub mod id;
+pub mod install_names;
 pub mod kill;
 pub mod kill_command;
 pub mod limits;

@@ -2,6 +2,12 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// Returns the soft and the hard limit on descriptors; `None` is no limit.
+pub fn descriptor_limits() -> (Option<u64>, Option<u64>) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    (current, maximum)
+}
+
 /// Raises the soft limit of open descriptors to the hard one and returns the limit then in force;
 /// `None` is no limit.
 ///

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use exithand::{Exit, Outcome};
+use exithand::{Exit, Outcome, Signal};
 use serde::Serialize;
 
 use crate::target::{Absent, Label};
@@ -17,6 +17,17 @@ pub enum Format {
     Json,
     /// Nobody.
     Quiet,
+}
+
+impl Format {
+    /// Chooses by the flags `--json` and `--quiet`.
+    pub fn of(json: bool, quiet: bool) -> Self {
+        match (json, quiet) {
+            (true, _) => Self::Json,
+            (_, true) => Self::Quiet,
+            _ => Self::Text,
+        }
+    }
 }
 
 /// What is known of a process when its line is printed.
@@ -45,7 +56,12 @@ impl<W: Write> Reporter<W> {
             pid_width = pid_width.max(target.number().len());
             comm_width = comm_width.max(target.comm.chars().count());
         }
-        Self { out, format, pid_width, comm_width }
+        Self {
+            out,
+            format,
+            pid_width,
+            comm_width,
+        }
     }
 
     /// Prints how a target stands.
@@ -54,9 +70,29 @@ impl<W: Write> Reporter<W> {
     ///
     /// Those of the writer.
     pub fn target(&mut self, target: &Label, standing: Standing) -> io::Result<()> {
+        self.signalled(target, standing, &[])
+    }
+
+    /// Prints how a target stands that was sent `signals`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    pub fn signalled(
+        &mut self,
+        target: &Label,
+        standing: Standing,
+        signals: &[Signal],
+    ) -> io::Result<()> {
         match self.format {
             Format::Quiet => Ok(()),
-            Format::Json => self.json(&record(target, standing)),
+            Format::Json => {
+                let signals = signals.iter().map(Signal::to_string).collect();
+                self.json(&Record {
+                    signals,
+                    ..record(target, standing)
+                })
+            }
             Format::Text => {
                 let (style, words) = match standing {
                     Standing::Alive => (Style::new(), "alive".to_owned()),
@@ -84,6 +120,11 @@ impl<W: Write> Reporter<W> {
         }
     }
 
+    /// Returns who reads the lines.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     /// Hands over what was printed so far.
     ///
     /// # Errors
@@ -101,7 +142,10 @@ impl<W: Write> Reporter<W> {
     fn line(&mut self, pid: &str, comm: &str, style: Style, words: &str) -> io::Result<()> {
         let comm = if comm.is_empty() { "-" } else { comm };
         let (pid_width, comm_width) = (self.pid_width, self.comm_width);
-        writeln!(self.out, "{pid:>pid_width$}  {comm:comm_width$}  {style}{words}{style:#}")
+        writeln!(
+            self.out,
+            "{pid:>pid_width$}  {comm:comm_width$}  {style}{words}{style:#}"
+        )
     }
 }
 
@@ -139,6 +183,8 @@ pub struct Record<'a> {
     why: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signals: Vec<String>,
 }
 
 impl<'a> Record<'a> {
@@ -157,11 +203,12 @@ impl<'a> Record<'a> {
             core_dumped: None,
             why: None,
             source: None,
+            signals: Vec::new(),
         }
     }
 }
 
-fn record<'a>(target: &'a Label, standing: Standing) -> Record<'a> {
+fn record(target: &Label, standing: Standing) -> Record<'_> {
     let state = match standing {
         Standing::Alive => "alive",
         Standing::Finished(exit) if exit.reaped => "reaped",
@@ -176,20 +223,30 @@ fn record<'a>(target: &'a Label, standing: Standing) -> Record<'a> {
     let Standing::Finished(exit) = standing else {
         return known;
     };
-    let ended = Record { source: exit.source.map(exithand::Source::as_str), ..known };
+    let ended = Record {
+        source: exit.source.map(exithand::Source::as_str),
+        ..known
+    };
     match exit.outcome {
-        Outcome::Exited(status) => {
-            Record { outcome: Some("exited"), status: Some(status), ..ended }
-        }
-        Outcome::Killed { signal, core_dumped } => Record {
+        Outcome::Exited(status) => Record {
+            outcome: Some("exited"),
+            status: Some(status),
+            ..ended
+        },
+        Outcome::Killed {
+            signal,
+            core_dumped,
+        } => Record {
             outcome: Some("killed"),
             signal: Some(signal.number()),
             signal_name: Some(signal.to_string()),
             core_dumped: Some(core_dumped),
             ..ended
         },
-        Outcome::Unknown { why } => {
-            Record { outcome: Some("unknown"), why: Some(why.to_string()), ..ended }
-        }
+        Outcome::Unknown { why } => Record {
+            outcome: Some("unknown"),
+            why: Some(why.to_string()),
+            ..ended
+        },
     }
 }

@@ -41,7 +41,10 @@ impl PidSpace {
         let loadavg = fs::read_to_string("/proc/loadavg").context("read /proc/loadavg")?;
         let pid_max = fs::read_to_string("/proc/sys/kernel/pid_max");
         Ok(Self {
-            pid_max: pid_max.context("read /proc/sys/kernel/pid_max")?.trim().parse()?,
+            pid_max: pid_max
+                .context("read /proc/sys/kernel/pid_max")?
+                .trim()
+                .parse()?,
             alive: alive(&loadavg).context("/proc/loadavg has another form than expected")?,
             forks_since_boot: rate(end, uptime),
             forks_now: rate(end.saturating_sub(begin), Duration::try_from(elapsed)?),
@@ -52,7 +55,10 @@ impl PidSpace {
     /// was freed just behind the last pid given out comes back then, anything else sooner. `None`
     /// where nothing is started.
     pub fn lap(&self, forks: f64) -> Option<Duration> {
-        let free = self.pid_max.saturating_sub(RESERVED).saturating_sub(self.alive);
+        let free = self
+            .pid_max
+            .saturating_sub(RESERVED)
+            .saturating_sub(self.alive);
         let seconds = to_f64(free) / forks;
         Duration::try_from_secs_f64(seconds).ok()
     }
@@ -65,7 +71,11 @@ fn forks() -> anyhow::Result<u64> {
 
 /// Reads the number of processes and threads started since boot.
 fn total_forks(stat: &str) -> Option<u64> {
-    stat.lines().find_map(|line| line.strip_prefix("processes "))?.trim().parse().ok()
+    stat.lines()
+        .find_map(|line| line.strip_prefix("processes "))?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// Reads the number of processes and threads alive.
@@ -78,7 +88,11 @@ fn rate(count: u64, time: Duration) -> f64 {
     to_f64(count) / time.as_secs_f64()
 }
 
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "rates are estimates")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::as_conversions,
+    reason = "rates are estimates"
+)]
 fn to_f64(count: u64) -> f64 {
     count as f64
 }
@@ -89,7 +103,10 @@ mod tests {
 
     #[test]
     fn reads_what_the_kernel_prints() {
-        assert_eq!(total_forks("cpu 1 2\nprocesses 12345\nprocs_running 1\n"), Some(12345));
+        assert_eq!(
+            total_forks("cpu 1 2\nprocesses 12345\nprocs_running 1\n"),
+            Some(12345)
+        );
         assert_eq!(total_forks("cpu 1 2\n"), None);
         assert_eq!(alive("0.26 0.65 0.26 2/139 19213\n"), Some(139));
         assert_eq!(alive(""), None);
@@ -97,10 +114,21 @@ mod tests {
 
     #[test]
     fn a_lap_takes_the_free_pids_divided_by_the_forks() {
-        let space =
-            PidSpace { pid_max: 32768, alive: 468, forks_since_boot: 0.0, forks_now: 0.0 };
+        let space = PidSpace {
+            pid_max: 32768,
+            alive: 468,
+            forks_since_boot: 0.0,
+            forks_now: 0.0,
+        };
         assert_eq!(space.lap(3200.0), Some(Duration::from_secs(10)));
         assert_eq!(space.lap(0.0), None);
-        assert_eq!(PidSpace { alive: 99_999, ..space }.lap(1.0), Some(Duration::ZERO));
+        assert_eq!(
+            PidSpace {
+                alive: 99_999,
+                ..space
+            }
+            .lap(1.0),
+            Some(Duration::ZERO)
+        );
     }
 }

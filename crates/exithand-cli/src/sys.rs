@@ -22,6 +22,6 @@ extern "C" fn look() {
 }
 
 /// Says whether the program was started with standard output closed.
-pub fn stdout_was_closed() -> bool {
+pub(crate) fn stdout_was_closed() -> bool {
     WAS_CLOSED.load(Ordering::Relaxed)
 }

@@ -17,7 +17,12 @@ pub struct Tally {
 impl Tally {
     /// Starts counting towards `wanted`.
     pub fn new(wanted: usize) -> Self {
-        Self { wanted, finished: 0, failure: None, unknown: false }
+        Self {
+            wanted,
+            finished: 0,
+            failure: None,
+            unknown: false,
+        }
     }
 
     /// Counts one that has finished.
@@ -43,7 +48,11 @@ impl Tally {
 
     /// Returns the exit code without `--propagate`.
     pub fn code(&self) -> ExitCode {
-        if self.outstanding() == 0 { ExitCode::Success } else { ExitCode::TimedOut }
+        if self.outstanding() == 0 {
+            ExitCode::Success
+        } else {
+            ExitCode::TimedOut
+        }
     }
 
     /// Returns the exit code with `--propagate`: that of the first target that failed, else 126 if
@@ -63,8 +72,13 @@ mod tests {
 
     use super::*;
 
-    const UNKNOWN: Outcome = Outcome::Unknown { why: Why::OldKernel };
-    const KILLED: Outcome = Outcome::Killed { signal: Signal::KILL, core_dumped: false };
+    const UNKNOWN: Outcome = Outcome::Unknown {
+        why: Why::OldKernel,
+    };
+    const KILLED: Outcome = Outcome::Killed {
+        signal: Signal::KILL,
+        core_dumped: false,
+    };
 
     #[test]
     fn propagates_the_first_failure_then_ignorance_then_success() {
@@ -87,7 +101,10 @@ mod tests {
     fn too_few_is_a_timeout_whatever_the_rest_did() {
         let mut tally = Tally::new(2);
         tally.count(Outcome::Exited(3));
-        assert_eq!((tally.outstanding(), tally.propagated()), (1, ExitCode::TimedOut));
+        assert_eq!(
+            (tally.outstanding(), tally.propagated()),
+            (1, ExitCode::TimedOut)
+        );
         tally.count_absent();
         assert_eq!((tally.outstanding(), tally.code()), (0, ExitCode::Success));
     }

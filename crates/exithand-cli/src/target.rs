@@ -11,7 +11,7 @@ use exithand::{Error, ExitHandle, Pid, State, Token};
 
 use crate::failure::Failure;
 use crate::limits::raise_descriptor_limit;
-use crate::select::{SelectArgs, Selected, open_matching};
+use crate::select::{SelectArgs, Selected, Whole, open_matching};
 use crate::text::printable;
 use crate::word::Word;
 
@@ -25,15 +25,16 @@ pub struct TargetArgs {
     #[arg(value_name = "TARGET", allow_negative_numbers = true)]
     targets: Vec<String>,
 
-    #[command(flatten)]
-    select: SelectArgs,
-
     /// What to do about a target that does not exist (any more)
     ///
     /// `error`: fail with exit code 127 before anything is done. `ok`: it has ended, which is what
     /// was wanted; it counts as finished.
     #[arg(long, value_enum, default_value_t = Missing::Error, value_name = "WHAT")]
     pub missing: Missing,
+
+    // Last, since its heading would cover what follows.
+    #[command(flatten)]
+    select: SelectArgs,
 }
 
 /// What to do about a target that does not exist.
@@ -71,21 +72,33 @@ impl fmt::Display for Label {
     /// Prints `4242 (sleep)`; the token stands in for a pid we cannot see.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.number())?;
-        if self.comm.is_empty() { Ok(()) } else { write!(f, " ({})", self.comm) }
+        if self.comm.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.comm)
+        }
     }
 }
 
 impl Label {
     /// Returns the pid, or the token where there is no pid to tell processes apart.
     pub fn number(&self) -> String {
-        self.pid.map_or_else(|| self.token.to_string(), |pid| pid.as_raw_nonzero().to_string())
+        self.pid.map_or_else(
+            || self.token.to_string(),
+            |pid| pid.as_raw_nonzero().to_string(),
+        )
     }
 }
 
 impl Target {
     /// Labels a process.
     pub fn new(word: String, comm: String, handle: ExitHandle) -> Self {
-        let label = Label { word, pid: handle.pid(), token: handle.token(), comm };
+        let label = Label {
+            word,
+            pid: handle.pid(),
+            token: handle.token(),
+            comm,
+        };
         Self { label, handle }
     }
 }
@@ -120,27 +133,69 @@ impl TargetArgs {
     pub fn open(&self) -> Result<Opened, Failure> {
         raise_descriptor_limit();
         let words = self.words()?;
-        let selector = self.select.selector().map_err(Failure::from)?;
-        if words.is_empty() && selector.is_none() {
+        let selector = match self.select.selector().map_err(Failure::of_selection) {
+            // Whom the tree or pid file names is gone.
+            Err(Failure::Missing(_)) if self.missing == Missing::Ok => None,
+            selector => selector?,
+        };
+        if words.is_empty() && self.select.to_string().is_empty() {
             let advice = "no target given: name pids or tokens, or select with --name and the like";
             return Err(Failure::Usage(anyhow!(advice)));
         }
-        let mut opened = open_words(&words)?;
-        self.judge_absent(&mut opened.absent)?;
+        let mut opened = self.open_words(&words)?;
         if let Some(selector) = selector {
-            let found = open_matching(&selector)?;
+            let found = open_matching(&selector).map_err(anyhow::Error::from)?;
             if found.is_empty() && words.is_empty() && self.missing == Missing::Error {
-                return Err(Failure::Missing(anyhow!("no process matches {selector}")));
+                return Err(Failure::Missing(anyhow!(
+                    "no process matches {}",
+                    self.select
+                )));
             }
-            let word = selector.to_string();
-            let target = |it: Selected| {
-                Target::new(word.clone(), printable(&it.facts.comm), it.handle)
-            };
+            let word = self.select.to_string();
+            let target =
+                |it: Selected| Target::new(word.clone(), printable(&it.facts.comm), it.handle);
             opened.targets.extend(found.into_iter().map(target));
         }
         let mut seen = HashSet::new();
-        opened.targets.retain(|target| seen.insert(target.label.token));
+        opened
+            .targets
+            .retain(|target| seen.insert(target.label.token));
         Ok(opened)
+    }
+
+    /// Returns the tree or cgroup that is all the user named.
+    pub fn whole(&self) -> Option<Whole<'_>> {
+        self.select.whole().filter(|_| self.targets.is_empty())
+    }
+
+    /// Opens processes by their pids, as if they were the targets.
+    ///
+    /// # Errors
+    ///
+    /// As [`TargetArgs::open`].
+    pub fn open_pids(&self, pids: &[Pid]) -> Result<Opened, Failure> {
+        let name = |pid: &Pid| (pid.as_raw_nonzero().to_string(), Word::Pid(*pid));
+        self.open_words(&pids.iter().map(name).collect::<Vec<_>>())
+    }
+
+    /// Returns the selectors as they were asked for.
+    pub fn selection(&self) -> String {
+        self.select.to_string()
+    }
+
+    fn open_words(&self, words: &[(String, Word)]) -> Result<Opened, Failure> {
+        let opened = open_words(words)?;
+        match &opened.absent[..] {
+            [first, rest @ ..] if self.missing == Missing::Error => {
+                let more = match rest.len() {
+                    0 => String::new(),
+                    count => format!(" (and {count} more that do not exist)"),
+                };
+                let hint = beyond_pid_max(first.pid);
+                Err(Failure::Missing(anyhow!("{}{hint}{more}", first.error)))
+            }
+            _ => Ok(opened),
+        }
     }
 
     /// Reads all words, those on standard input too, before the first is opened.
@@ -164,20 +219,6 @@ impl TargetArgs {
         };
         texts.into_iter().map(parse).collect()
     }
-
-    fn judge_absent(&self, absent: &mut [Absent]) -> Result<(), Failure> {
-        let [first, rest @ ..] = absent else {
-            return Ok(());
-        };
-        if self.missing == Missing::Ok {
-            return Ok(());
-        }
-        let more = match rest.len() {
-            0 => String::new(),
-            count => format!(" (and {count} more that do not exist)"),
-        };
-        Err(Failure::Missing(anyhow!("{}{}{more}", first.error, beyond_pid_max(first.pid))))
-    }
 }
 
 fn open_words(words: &[(String, Word)]) -> Result<Opened, Failure> {
@@ -189,7 +230,11 @@ fn open_words(words: &[(String, Word)]) -> Result<Opened, Failure> {
                 opened.targets.push(Target::new(text.clone(), comm, handle));
             }
             Err(error) if error.is_gone() => {
-                opened.absent.push(Absent { word: text.clone(), pid: word.pid(), error });
+                opened.absent.push(Absent {
+                    word: text.clone(),
+                    pid: word.pid(),
+                    error,
+                });
             }
             Err(error @ Error::TooManyFiles { .. }) => {
                 let needed = format!("wait for {} targets, one descriptor each", words.len());

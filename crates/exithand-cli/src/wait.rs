@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use exithand::{Count, DEFAULT_GRACE, Deadline, ExitHandle, Key, Until, WaitOptions, WaitSet};
+use exithand::{Count, Deadline, ExitHandle, Key, Until, WaitOptions, WaitSet};
 
 use crate::duration;
 use crate::exit_code::ExitCode;
@@ -20,10 +20,11 @@ use crate::target::{Label, TargetArgs};
 /// Waits for every target, whoever's child it is, without polling; prints one line for each as it
 /// ends. Needs no privilege.
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Args {
-    #[command(flatten)]
-    targets: TargetArgs,
-
     /// Return as soon as one of the targets has ended
     #[arg(long, conflicts_with = "count")]
     any: bool,
@@ -61,15 +62,14 @@ pub struct Args {
     /// Print no results
     #[arg(short, long)]
     pub quiet: bool,
+
+    #[command(flatten)]
+    targets: TargetArgs,
 }
 
 impl Args {
     fn format(&self) -> Format {
-        match (self.json, self.quiet) {
-            (true, _) => Format::Json,
-            (_, true) => Format::Quiet,
-            _ => Format::Text,
-        }
+        Format::of(self.json, self.quiet)
     }
 
     /// Says how many of `total` targets have to finish.
@@ -77,7 +77,9 @@ impl Args {
         match self.count {
             _ if self.any => Ok(total.min(1)),
             None => Ok(total),
-            Some(0) => Err(Failure::Usage(anyhow!("--count 0 waits for nothing: give 1 or more"))),
+            Some(0) => Err(Failure::Usage(anyhow!(
+                "--count 0 waits for nothing: give 1 or more"
+            ))),
             Some(count) if count > total => {
                 let s = if total == 1 { "" } else { "s" };
                 let error = anyhow!("--count {count} is more than the {total} target{s} given");
@@ -96,13 +98,19 @@ impl Args {
 pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
     let deadline = Deadline::from(args.timeout);
     let opened = args.targets.open()?;
-    let wanted = args.wanted(opened.targets.len() + opened.absent.len())?;
+    let total = opened.targets.len() + opened.absent.len();
+    let wanted = args.wanted(total)?;
     let labels = opened.targets.iter().map(|target| &target.label);
     let mut waiting = Waiting {
         reporter: Reporter::new(out, args.format(), labels),
         set: WaitSet::new(args.until)?,
         awaited: BTreeMap::new(),
-        options: WaitOptions { until: args.until, deadline, grace: args.grace, source: None },
+        options: WaitOptions {
+            until: args.until,
+            deadline,
+            grace: args.grace,
+            source: None,
+        },
         tally: Tally::new(wanted),
     };
     for target in opened.targets {
@@ -119,10 +127,14 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
     if tally.code() == ExitCode::TimedOut {
         let alive = waiting.report_alive()?;
         if !args.quiet {
-            say_timed_out(args, alive, wanted);
+            say_timed_out(args, alive, total);
         }
     }
-    Ok(if args.propagate { tally.propagated() } else { tally.code() })
+    Ok(if args.propagate {
+        tally.propagated()
+    } else {
+        tally.code()
+    })
 }
 
 /// Everybody who is waited for, and what was seen of them.
@@ -179,8 +191,7 @@ impl<W: Write> Waiting<'_, W> {
     }
 }
 
-fn say_timed_out(args: &Args, alive: usize, wanted: usize) {
+fn say_timed_out(args: &Args, alive: usize, total: usize) {
     let after = duration::format(args.timeout.unwrap_or_default());
-    let s = if wanted == 1 { "" } else { "s" };
-    anstream::eprintln!("exithand: timed out after {after}: {alive} still alive, waited for {wanted} target{s} to be {}", args.until);
+    anstream::eprintln!("exithand: timed out after {after}: {alive} of {total} still alive");
 }

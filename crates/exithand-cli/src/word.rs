@@ -61,8 +61,12 @@ impl FromStr for Word {
     fn from_str(text: &str) -> Result<Self, ParseWordError> {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
         if digits(text) {
-            let number = text.parse().map_err(|_overflow| ParseWordError::TooLarge(text.into()))?;
-            return Pid::from_raw(number).map(Self::Pid).ok_or(ParseWordError::Zero);
+            let number = text
+                .parse()
+                .map_err(|_overflow| ParseWordError::TooLarge(text.into()))?;
+            return Pid::from_raw(number)
+                .map(Self::Pid)
+                .ok_or(ParseWordError::Zero);
         }
         if text.strip_prefix('-').is_some_and(digits) {
             return Err(ParseWordError::Negative(text.to_owned()));

@@ -14,7 +14,10 @@ fn says_how_a_process_ended_and_leaves_its_status_to_the_parent() {
     let waiter = start(exithand().args(["wait", &pid(&three)]));
     three.release();
     let ran = finish(waiter).exits(0);
-    assert_eq!(ran.stdout, format!("{}  exithand-actor  exited 3\n", pid(&three)));
+    assert_eq!(
+        ran.stdout,
+        format!("{}  exithand-actor  exited 3\n", pid(&three))
+    );
     assert_eq!(three.wait(), 0x0300, "the parent still gets the status");
 }
 
@@ -24,7 +27,10 @@ fn says_which_signal_killed() {
     let waiter = start(exithand().args(["wait", &pid(&hung)]));
     hung.kill();
     let ran = finish(waiter).exits(0);
-    assert_eq!(ran.stdout, format!("{}  exithand-actor  killed 9 KILL\n", pid(&hung)));
+    assert_eq!(
+        ran.stdout,
+        format!("{}  exithand-actor  killed 9 KILL\n", pid(&hung))
+    );
     assert_eq!(hung.wait(), 9);
 }
 
@@ -36,9 +42,15 @@ fn a_process_reaped_by_somebody_else_still_tells() {
     let waiter = start(exithand().args(["wait", "--json", "--until", "reaped", &child]));
     parent.release();
     let ran = finish(waiter).exits(0);
-    let [line] = &ran.json()[..] else { panic!("{ran:?}") };
+    let [line] = &ran.json()[..] else {
+        panic!("{ran:?}")
+    };
     assert_eq!(line["outcome"], "exited", "{ran:?}");
-    assert_eq!((&line["status"], &line["state"]), (&7.into(), &"reaped".into()), "{ran:?}");
+    assert_eq!(
+        (&line["status"], &line["state"]),
+        (&7.into(), &"reaped".into()),
+        "{ran:?}"
+    );
     assert_eq!(line["source"], "pidfd");
 }
 
@@ -52,7 +64,9 @@ fn propagates_the_status_the_signal_and_the_first_failure() {
     let mut killed = actor(&["hang"]);
     killed.kill();
     killed.wait_zombie();
-    run(&["wait", "--propagate", "--quiet", &pid(&killed)]).exits(137).prints("");
+    run(&["wait", "--propagate", "--quiet", &pid(&killed)])
+        .exits(137)
+        .prints("");
 
     let mut zero = actor(&["wait-then-exit", "0"]);
     zero.release();
@@ -69,9 +83,13 @@ fn any_and_count_return_before_the_rest_has_ended() {
     let mut second = actor(&["exit-with", "2"]);
     first.wait_zombie();
     second.wait_zombie();
-    let all = [&pid(&hung), &pid(&first), &pid(&second)].map(String::as_str);
+    let pids = [pid(&hung), pid(&first), pid(&second)];
+    let all: Vec<&str> = pids.iter().map(String::as_str).collect();
     let any = run(&[&["wait", "--any"], &all[..]].concat()).exits(0);
-    assert!(any.stdout.lines().count() >= 1 && !any.stdout.contains("alive"), "{any:?}");
+    assert!(
+        any.stdout.lines().count() >= 1 && !any.stdout.contains("alive"),
+        "{any:?}"
+    );
     let two = run(&[&["wait", "--count", "2"], &all[..]].concat()).exits(0);
     assert_eq!(two.stdout.lines().count(), 2, "{two:?}");
     run(&[&["wait", "--count", "3", "--timeout", "0"], &all[..]].concat()).exits(124);
@@ -107,11 +125,26 @@ fn a_timeout_lists_who_is_left() {
         .exits(124)
         .complains("timed out after 10ms")
         .complains("1 of 2 still alive");
-    assert!(ran.stdout.contains(&format!("{hung_pid}  exithand-actor  alive\n")), "{ran:?}");
-    assert!(ran.stdout.contains(&format!("{done_pid}  exithand-actor  exited 0\n")), "{ran:?}");
-    let json = run(&["wait", "--timeout", "0", "--json", &hung_pid]).exits(124).json();
-    assert_eq!((&json[0]["state"], &json[0]["v"]), (&"alive".into(), &1.into()));
-    run(&["wait", "--timeout", "0", "--quiet", &hung_pid]).exits(124).prints("");
+    assert!(
+        ran.stdout
+            .contains(&format!("{hung_pid}  exithand-actor  alive\n")),
+        "{ran:?}"
+    );
+    assert!(
+        ran.stdout
+            .contains(&format!("{done_pid}  exithand-actor  exited 0\n")),
+        "{ran:?}"
+    );
+    let json = run(&["wait", "--timeout", "0", "--json", &hung_pid])
+        .exits(124)
+        .json();
+    assert_eq!(
+        (&json[0]["state"], &json[0]["v"]),
+        (&"alive".into(), &1.into())
+    );
+    run(&["wait", "--timeout", "0", "--quiet", &hung_pid])
+        .exits(124)
+        .prints("");
     done.wait();
 }
 
@@ -125,8 +158,13 @@ fn missing_targets_fail_first_or_count_as_ended() {
         .complains(&format!("no process with pid {gone}"));
     run(&["wait", "--missing", "ok", "--any", &hung, &gone]).exits(0);
     run(&["wait", "--missing", "ok", "--timeout", "0", &hung, &gone]).exits(124);
-    let json = run(&["wait", "--missing", "ok", "--json", &gone]).exits(0).json();
-    assert_eq!((&json[0]["state"], &json[0]["target"]), (&"missing".into(), &gone.into()));
+    let json = run(&["wait", "--missing", "ok", "--json", &gone])
+        .exits(0)
+        .json();
+    assert_eq!(
+        (&json[0]["state"], &json[0]["target"]),
+        (&"missing".into(), &gone.into())
+    );
 }
 
 #[test]
@@ -150,9 +188,16 @@ fn reads_targets_from_standard_input() {
     let list = format!("{}\n  {}\n", pid(&actors[0]), pid(&actors[1]));
     let ran = run_with_input(&["wait", "-"], &list).exits(0);
     assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
-    run_with_input(&["wait", "-"], "12 nonsense").exits(2).complains("nonsense");
-    run_with_input(&["wait", "-"], "").exits(2).complains("no target");
-    actors.iter_mut().for_each(|actor| drop(actor.wait()));
+    run_with_input(&["wait", "-"], "12 nonsense")
+        .exits(2)
+        .complains("nonsense");
+    run_with_input(&["wait", "-"], "")
+        .exits(2)
+        .complains("no target");
+    assert_eq!(
+        actors.each_mut().map(|actor| actor.wait()),
+        [0x0100, 0x0200]
+    );
 }
 
 #[test]
@@ -170,7 +215,11 @@ fn waits_for_the_reap_when_asked_to() {
 #[test]
 fn stopping_and_continuing_the_waiter_changes_nothing() {
     let mut actor = actor(&["wait-then-exit", "2"]);
-    let mut waiter = start(exithand().args(["wait", &pid(&actor)]).stdout(Stdio::piped()));
+    let mut waiter = start(
+        exithand()
+            .args(["wait", &pid(&actor)])
+            .stdout(Stdio::piped()),
+    );
     let handle = exithand::ExitHandle::from_child(&waiter).unwrap();
     for signal in [exithand::Signal::STOP, exithand::Signal::CONT] {
         handle.send_signal(signal).unwrap();

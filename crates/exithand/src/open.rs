@@ -59,8 +59,9 @@ impl ExitHandle {
 
     /// Opens exactly the process that `token` names, or none. Never blocks.
     ///
-    /// From Linux 6.14 a `PID:INODE` token is opened by its inode, and its pid is only a hint: it
-    /// may have been taken in another pid namespace. Before, the pid is opened and compared.
+    /// Both halves of the token must be right: a process with its inode and another pid is another
+    /// process. Pid 0, in tokens of processes without a pid where they were made, fits any pid;
+    /// such tokens need Linux 6.14, which opens inodes directly.
     ///
     /// # Errors
     ///
@@ -188,6 +189,10 @@ fn open_by_inode(token: &Token, inode: u64) -> Result<Option<ExitHandle>, Error>
     match sys::open_inode(&ourselves, inode) {
         Ok(fd) => {
             let pid = sys::pid_in_our_namespace(&fd).ok().flatten();
+            // The inode is somebody's, but not of the process the token speaks of.
+            if token.pid().is_some_and(|meant| pid != Some(meant)) {
+                return Err(Error::Ended(*token));
+            }
             ExitHandle::new(fd, pid, Kind::Process).map(Some)
         }
         Err(Errno::STALE | Errno::SRCH | Errno::NOENT) => Err(Error::Ended(*token)),

@@ -16,7 +16,8 @@ use crate::boot::{BootId, ParseBootIdError};
 /// | `PID~STARTTIME` | older kernels: start time in clock ticks since boot; exact unless the pid was given twice within one tick (10 ms) |
 /// | either + `@BOOTID` | to be stored: stays unmistakable after a reboot |
 ///
-/// The pid is 0 where the process had none in the pid namespace of whoever made the token.
+/// The pid is 0 where the process had none in the pid namespace of whoever made the token. A token
+/// fits one process only: with another pid, or another inode, it is a name of nobody.
 ///
 /// ```
 /// use exithand::Token;

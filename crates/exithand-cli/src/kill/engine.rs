@@ -47,6 +47,7 @@ pub fn run(request: Request<'_>, observer: &mut dyn Observer) -> Result<Report, 
     let mut course = Course {
         members,
         around,
+        again: false,
         notes: Vec::new(),
     };
     course.take(request.signal, request.then, request.timeout, observer)?;
@@ -64,6 +65,8 @@ enum Around {
 struct Course<'a> {
     members: Members<'a>,
     around: Around,
+    /// Whether the last look around was cut short.
+    again: bool,
     notes: Vec<Note>,
 }
 
@@ -136,7 +139,7 @@ impl Course<'_> {
     fn look(&mut self, signal: Signal, observer: &mut dyn Observer) -> Result<Gathered, KillError> {
         // In this order: whoever has ended has forked all it will, so its children are found.
         let look = match self.members.collect(observer)? {
-            0 => Look::Events,
+            0 if !self.again => Look::Events,
             _ => Look::Around,
         };
         let gathered = self.gather(look)?;
@@ -146,13 +149,15 @@ impl Course<'_> {
     }
 
     fn gather(&mut self, look: Look) -> Result<Gathered, KillError> {
-        match &mut self.around {
+        let gathered = match &mut self.around {
             Around::Tree(tree) if tree.sees_forks() || look == Look::Around => {
-                tree.gather(&mut self.members)
+                tree.gather(&mut self.members)?
             }
-            Around::Cgroup(cgroup) if look == Look::Around => cgroup.gather(&mut self.members),
-            _ => Ok(Gathered::default()),
-        }
+            Around::Cgroup(cgroup) if look == Look::Around => cgroup.gather(&mut self.members)?,
+            _ => Gathered::default(),
+        };
+        self.again = gathered.again;
+        Ok(gathered)
     }
 
     fn left(&self, gathered: Gathered) -> Result<Left, KillError> {

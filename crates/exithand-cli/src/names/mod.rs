@@ -12,6 +12,7 @@ pub mod getino;
 mod getopt;
 pub mod install;
 mod io_set;
+pub mod pidwait;
 pub mod pwait;
 mod target;
 pub mod waitpid;
@@ -25,19 +26,22 @@ pub enum Name {
     Waitpid,
     /// `pwait` of FreeBSD 15.
     Pwait,
+    /// `pidwait` of procps 4.0.6.
+    Pidwait,
     /// `getino` of util-linux 2.42.
     Getino,
 }
 
 impl Name {
     /// All names, in the order in which they are installed.
-    pub const ALL: [Self; 3] = [Self::Waitpid, Self::Pwait, Self::Getino];
+    pub const ALL: [Self; 4] = [Self::Waitpid, Self::Pwait, Self::Pidwait, Self::Getino];
 
     /// Returns the name as it is typed.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waitpid => "waitpid",
             Self::Pwait => "pwait",
+            Self::Pidwait => "pidwait",
             Self::Getino => "getino",
         }
     }
@@ -47,6 +51,7 @@ impl Name {
         match self {
             Self::Waitpid | Self::Getino => "util-linux 2.42",
             Self::Pwait => "FreeBSD 15",
+            Self::Pidwait => "procps-ng 4.0.6",
         }
     }
 }
@@ -68,6 +73,7 @@ pub fn run(name: Name, args: &[OsString], io: &mut Io<'_>) -> u8 {
     match name {
         Name::Waitpid => waitpid::run(args, io),
         Name::Pwait => pwait::run(args, io),
+        Name::Pidwait => pidwait::run(args, io),
         Name::Getino => getino::run(args, io),
     }
 }

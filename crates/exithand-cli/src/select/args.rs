@@ -128,6 +128,15 @@ pub struct NoSuchTree(
     pub Pid,
 );
 
+/// A tree or a cgroup as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole<'a> {
+    /// The trees of these processes.
+    Trees(&'a [Pid]),
+    /// This cgroup.
+    Cgroup(&'a OsStr),
+}
+
 impl SelectArgs {
     /// Returns what the flags select; `None` if there are none.
     ///
@@ -170,6 +179,24 @@ impl SelectArgs {
             },
             ..Selector::default()
         }))
+    }
+
+    /// Returns the tree or cgroup that is all these flags ask for: `kill` then means everybody in
+    /// it, not those found in it at one moment. `None` where they ask for more, or for less.
+    pub fn whole(&self) -> Option<Whole<'_>> {
+        let rest = Self {
+            tree: Vec::new(),
+            cgroup: Vec::new(),
+            ..self.clone()
+        };
+        if rest.is_selecting() || self.newest || self.oldest || self.ignore_ancestors {
+            return None;
+        }
+        match (&self.tree[..], &self.cgroup[..]) {
+            (trees @ [_, ..], []) => Some(Whole::Trees(trees)),
+            ([], [path]) => Some(Whole::Cgroup(path)),
+            _ => None,
+        }
     }
 
     fn is_selecting(&self) -> bool {
@@ -319,6 +346,31 @@ mod tests {
         assert_eq!(it.ttys, [Some("pts/1".into()), None]);
         assert_eq!(it.cgroups[0].names, [b"a,b"], "a comma is part of the path");
         assert_eq!((it.pick, it.ancestors), (Pick::Newest, Ancestors::Excluded));
+    }
+
+    #[test]
+    fn a_tree_or_cgroup_alone_is_meant_as_a_whole() {
+        let whole = |words: &[&str]| args(words).unwrap().whole().map(|it| format!("{it:?}"));
+        assert!(whole(&["--tree", "7,8"]).unwrap().starts_with("Trees"));
+        assert!(whole(&["--cgroup", "/x"]).unwrap().starts_with("Cgroup"));
+        for words in [
+            &["--name", "x"][..],
+            &["--tree", "7", "--name", "x"],
+            &["--tree", "7", "--cgroup", "/x"],
+            &["--tree", "7", "--newest"],
+            &["--cgroup", "/x", "--cgroup", "/y"],
+        ] {
+            assert_eq!(whole(words), None, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn prints_what_was_asked_for() {
+        let words = [
+            "--name", "a b", "--exact", "--user", "0,1", "--tree", "7", "--newest",
+        ];
+        let expected = "--name 'a b' --exact --user 0,1 --tree 7 --newest";
+        assert_eq!(args(&words).unwrap().to_string(), expected);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod args;
 mod cgroup;
+mod describe;
 mod facts;
 mod names;
 mod pattern;
@@ -15,7 +16,7 @@ mod selector;
 mod table;
 mod tty;
 
-pub use args::{NoSuchTree, SelectArgs};
+pub use args::{NoSuchTree, SelectArgs, Whole};
 pub use cgroup::{CgroupChoice, CgroupError, Hierarchy, Membership, Mount};
 pub use facts::{Detail, Facts, Gid, ProcPid, Uid};
 pub use names::{NameError, group, number, own_when_zero, pid, user};

@@ -55,6 +55,13 @@ pub struct Patterns {
     sources: Vec<Pattern>,
 }
 
+impl Pattern {
+    /// Returns the expression as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromStr for Pattern {
     type Err = PatternError;
 

@@ -1,5 +1,5 @@
 //! Runs the real command and shows what it did.
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
 use std::env;
 use std::ffi::OsString;
@@ -11,8 +11,7 @@ use exithand_testkit::{Actor, Pid};
 /// The command under test. Found at run time, since the tests also run from a copy.
 pub fn exithand() -> Command {
     let built = || OsString::from(env!("CARGO_BIN_EXE_exithand"));
-    let mut command =
-        Command::new(env::var_os("CARGO_BIN_EXE_exithand").unwrap_or_else(built));
+    let mut command = Command::new(env::var_os("CARGO_BIN_EXE_exithand").unwrap_or_else(built));
     command.env("NO_COLOR", "1").stdin(Stdio::null());
     command
 }
@@ -36,7 +35,10 @@ impl Ran {
     /// Asserts that standard error says `words`.
     #[track_caller]
     pub fn complains(self, words: &str) -> Self {
-        assert!(self.stderr.contains(words), "{words:?} is missing: {self:?}");
+        assert!(
+            self.stderr.contains(words),
+            "{words:?} is missing: {self:?}"
+        );
         self
     }
 
@@ -73,13 +75,22 @@ pub fn run(args: &[&str]) -> Ran {
 /// Runs `exithand ARGS` with `input` on standard input.
 pub fn run_with_input(args: &[&str], input: &str) -> Ran {
     let mut child = start(exithand().args(args).stdin(Stdio::piped()));
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
     finish(child)
 }
 
 /// Starts a command whose output is wanted later.
 pub fn start(command: &mut Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 /// Waits for a command and collects its output.

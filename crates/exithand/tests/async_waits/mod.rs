@@ -46,6 +46,16 @@ pub(crate) trait AsyncSet {
     fn finished(&self) -> impl Future<Output = Result<Vec<(Key, ExitHandle)>, Error>> + Send;
 }
 
+/// Returns from the scenario, as skipped, unless `$need` is met.
+#[macro_export]
+macro_rules! needs {
+    ($test:expr, $need:expr) => {
+        if !$need.met() {
+            return exithand_testkit::skip($test, $need);
+        }
+    };
+}
+
 /// Implements both traits for the types of `exithand::$module`.
 #[macro_export]
 macro_rules! async_types {

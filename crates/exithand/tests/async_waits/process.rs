@@ -116,9 +116,3 @@ impl Stranger {
         self.release = None;
     }
 }
-
-/// Says why a test was not run.
-#[expect(clippy::print_stdout, reason = "shown with the test's output")]
-pub(crate) fn skip(test: &str, needs: &str) {
-    println!("SKIP {test}: needs {needs}");
-}

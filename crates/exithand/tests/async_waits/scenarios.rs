@@ -6,12 +6,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use exithand::{Deadline, Error, ExitHandle, Outcome, Pid, Source, Until, WaitOptions, WaitSet};
+use exithand_testkit::Need;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::process::{Held, crowd};
 use super::{AsyncHandle, AsyncSet, Counted, Runtime, all};
+use crate::needs;
 
-pub(crate) fn a_child<R: Runtime>(_test: &str) {
+pub(crate) fn a_child<R: Runtime>(test: &str) {
+    needs!(test, Need::Pidfs);
     let mut child = Held::new(3);
     R::block_on(async {
         let handle = R::Handle::watch(child.handle());
@@ -33,7 +36,8 @@ pub(crate) fn a_child<R: Runtime>(_test: &str) {
     });
 }
 
-pub(crate) fn already_ended<R: Runtime>(_test: &str) {
+pub(crate) fn already_ended<R: Runtime>(test: &str) {
+    needs!(test, Need::Pidfs);
     let mut child = Held::new(4);
     child.end();
     R::block_on(async {
@@ -50,7 +54,8 @@ pub(crate) fn already_ended<R: Runtime>(_test: &str) {
     });
 }
 
-pub(crate) fn dropped_and_awaited_again<R: Runtime>(_test: &str) {
+pub(crate) fn dropped_and_awaited_again<R: Runtime>(test: &str) {
+    needs!(test, Need::Pidfs);
     let mut child = Held::new(5);
     R::block_on(async {
         let handle = R::Handle::watch(child.handle());
@@ -83,7 +88,8 @@ pub(crate) fn given_back_while_pending<R: Runtime>(_test: &str) {
     });
 }
 
-pub(crate) fn a_deadline<R: Runtime>(_test: &str) {
+pub(crate) fn a_deadline<R: Runtime>(test: &str) {
+    needs!(test, Need::Pidfs);
     let mut child = Held::new(0);
     let until = |until, deadline| WaitOptions {
         until,
@@ -138,9 +144,10 @@ pub(crate) fn two_tasks_on_one_handle<R: Runtime>(_test: &str) {
     assert_eq!(one.outcome, Outcome::Exited(9));
 }
 
-pub(crate) fn a_thousand_at_once<R: Runtime>(_test: &str) {
+pub(crate) fn a_thousand_at_once<R: Runtime>(test: &str) {
     const COUNT: usize = 1000;
-    allow_descriptors(4 * 1024);
+    needs!(test, Need::Descriptors(4096));
+    allow_descriptors(4096);
     let (mut children, release) = crowd(COUNT);
     let exits = R::block_on(async {
         let watch = |child: &Held| R::Handle::watch(child.handle());
@@ -164,7 +171,8 @@ pub(crate) fn a_thousand_at_once<R: Runtime>(_test: &str) {
 }
 
 /// A level-triggered wait for the end would see the zombie again and again.
-pub(crate) fn an_unreaped_zombie_wakes_nobody<R: Runtime>(_test: &str) {
+pub(crate) fn an_unreaped_zombie_wakes_nobody<R: Runtime>(test: &str) {
+    needs!(test, Need::Pidfs);
     let mut zombie = Held::new(1);
     R::block_on(async {
         let handle = R::Handle::watch(zombie.handle());
@@ -241,7 +249,7 @@ fn allow_descriptors(needed: u64) {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < needed) {
         let raised = Rlimit {
-            current: Some(limit.maximum.map_or(needed, |maximum| maximum.min(needed))),
+            current: Some(needed),
             maximum: limit.maximum,
         };
         setrlimit(Resource::Nofile, raised)

@@ -8,9 +8,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use exithand::{ExitHandle, Outcome, Pid, Source, StatusSource, Token, WaitOptions, Why};
+use exithand_testkit::Need;
 
-use super::process::{Held, Stranger, skip};
+use super::process::{Held, Stranger};
 use super::{AsyncHandle, Counted, Runtime};
+use crate::needs;
 
 /// Names the zombie to the test's second process, which runs as another user.
 const ZOMBIE: &str = "EXITHAND_TEST_ZOMBIE";
@@ -24,7 +26,8 @@ impl StatusSource for Recorder {
     }
 }
 
-pub(crate) fn a_stranger<R: Runtime>(_test: &str) {
+pub(crate) fn a_stranger<R: Runtime>(test: &str) {
+    needs!(test, Need::PidfdInfoExit);
     let mut stranger = Stranger::reaped_at_once();
     R::block_on(async {
         let handle = R::Handle::watch(ExitHandle::open(stranger.pid).unwrap());
@@ -58,9 +61,8 @@ pub(crate) fn a_zombie_of_another_user<R: Runtime>(test: &str) {
         let zombie = Pid::from_raw(zombie.parse().unwrap()).unwrap();
         return R::block_on(watch_as_nobody::<R>(zombie));
     }
-    if !rustix::process::geteuid().is_root() {
-        return skip(test, "root, to start a process as another user");
-    }
+    needs!(test, Need::PidfdInfoExit);
+    needs!(test, Need::OtherUsers);
     let mut zombie = Held::new(9);
     zombie.end();
     let mut nobody = Command::new(env::current_exe().unwrap());
@@ -70,9 +72,9 @@ pub(crate) fn a_zombie_of_another_user<R: Runtime>(test: &str) {
         .uid(NOBODY)
         .gid(NOBODY)
         .stdout(Stdio::piped());
-    let Ok(mut nobody) = nobody.spawn() else {
-        return skip(test, "a test program that other users can reach");
-    };
+    let mut nobody = nobody
+        .spawn()
+        .expect("a test program that other users can reach");
     let mut said = BufReader::new(nobody.stdout.take().unwrap());
     let mut line = String::new();
     while !line.contains("waits in grace") {
