@@ -43,6 +43,8 @@ pub enum Need {
     ProcConnector,
     /// Opening `/dev/fuse`.
     Fuse,
+    /// A program on the path.
+    Program(&'static str),
 }
 
 impl Need {
@@ -67,6 +69,7 @@ impl Need {
             Self::CgroupV1Pids => probe::cgroup(Hierarchy::V1("pids")),
             Self::ProcConnector => probe::proc_connector(),
             Self::Fuse => probe::fuse(),
+            Self::Program(name) => probe::program(name),
         }
     }
 
@@ -75,6 +78,7 @@ impl Need {
         match self {
             Self::PerNamespacePidMax(_) => "per-namespace-pid-max".to_owned(),
             Self::Descriptors(wanted) => format!("descriptors-{wanted}"),
+            Self::Program(name) => format!("program-{name}"),
             _ => kebab(&format!("{self:?}")),
         }
     }
@@ -108,6 +112,7 @@ impl fmt::Display for Need {
             Self::CgroupV1Pids => f.write_str("a writable cgroup v1 pids controller"),
             Self::ProcConnector => f.write_str("the process connector (CONFIG_PROC_EVENTS, root)"),
             Self::Fuse => f.write_str("/dev/fuse"),
+            Self::Program(name) => write!(f, "the program {name}"),
         }
     }
 }
@@ -137,6 +142,7 @@ mod tests {
             (Need::CgroupV1Memory, "cgroup-v1-memory"),
             (Need::PerNamespacePidMax(310), "per-namespace-pid-max"),
             (Need::Descriptors(5000), "descriptors-5000"),
+            (Need::Program("groff"), "program-groff"),
         ] {
             assert_eq!(need.key(), key);
         }

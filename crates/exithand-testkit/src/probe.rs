@@ -129,6 +129,12 @@ fn pid_max_is_per_namespace() -> bool {
     }
 }
 
+/// Whether a directory of `PATH` has a file of this name.
+pub(crate) fn program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
+}
+
 fn inside(isolation: Isolation, actor: &[&str]) -> Command {
     let mut command = isolation.command(actor_path());
     command.args(actor);
