@@ -182,15 +182,28 @@ fn open_by_inode(token: &Token, inode: u64) -> Result<Option<ExitHandle>, Error>
             since: "6.9",
         });
     }
+    if !opens_inodes(&ourselves) {
+        return Ok(None);
+    }
     match sys::open_inode(&ourselves, inode) {
         Ok(fd) => {
             let pid = sys::pid_in_our_namespace(&fd).ok().flatten();
             ExitHandle::new(fd, pid, Kind::Process).map(Some)
         }
         Err(Errno::STALE | Errno::SRCH | Errno::NOENT) => Err(Error::Ended(*token)),
-        Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM | Errno::NOSYS | Errno::BADF) => Ok(None),
         Err(errno) => Err(Error::from_call("open_by_handle_at", errno)),
     }
+}
+
+/// Says whether inodes can be opened directly here. Kernels that cannot (6.9 to 6.13) answer as if
+/// the process had ended, so only an inode that surely lives tells: our own.
+fn opens_inodes(ourselves: &OwnedFd) -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let own = fstat(ourselves).map(|stat| stat.st_ino);
+        own.and_then(|inode| sys::open_inode(ourselves, inode))
+            .is_ok()
+    })
 }
 
 /// Opens the token's pid and compares what was found with what was meant.
