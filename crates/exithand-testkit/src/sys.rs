@@ -1,6 +1,9 @@
 //! The calls rustix does not offer, and the only unsafe code of this crate.
 #![expect(unsafe_code, reason = "raw C calls; each block says why it is sound")]
 
+mod interrupt;
+pub use interrupt::{interrupt_on, interruptions, signal_thread, waitid_bytes};
+
 use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -112,12 +115,20 @@ pub fn fork_process() -> io::Result<Option<Pid>> {
 /// # Errors
 /// `EINVAL` for a signal that cannot be changed.
 pub fn set_disposition(number: Signal, disposition: Disposition) -> io::Result<()> {
+    set_disposition_of(number.as_raw(), disposition)
+}
+
+/// As [`set_disposition`], for any signal number.
+///
+/// # Errors
+/// `EINVAL` for a signal that cannot be changed.
+pub fn set_disposition_of(number: i32, disposition: Disposition) -> io::Result<()> {
     let handler = match disposition {
         Disposition::Default => SIG_DFL,
         Disposition::Ignore => SIG_IGN,
     };
     // SAFETY: both handlers are the kernel's constants, so no Rust code ever runs in a handler.
-    let old = unsafe { signal(number.as_raw(), handler) };
+    let old = unsafe { signal(number, handler) };
     if old == SIG_ERR {
         Err(io::Error::last_os_error())
     } else {
