@@ -188,7 +188,12 @@ fn open_by_inode(token: &Token, inode: u64) -> Result<Option<ExitHandle>, Error>
     match sys::open_inode(&ourselves, inode) {
         Ok(fd) => {
             let pid = sys::pid_in_our_namespace(&fd).ok().flatten();
-            ExitHandle::new(fd, pid, Kind::Process).map(Some)
+            let mut handle = ExitHandle::new(fd, pid, Kind::Process)?;
+            if pid.is_none() {
+                // Reaped meanwhile, and the kernel has forgotten the number.
+                handle.token = Token::of_inode(token.pid(), inode);
+            }
+            Ok(Some(handle))
         }
         Err(Errno::STALE | Errno::SRCH | Errno::NOENT) => Err(Error::Ended(*token)),
         Err(errno) => Err(Error::from_call("open_by_handle_at", errno)),
