@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "raw C calls; each block says why it is sound")]
 
 mod interrupt;
-pub use interrupt::{interrupt_on, interruptions, signal_thread, waitid_bytes};
+pub use interrupt::{interrupt_on, interruptions, reset_signal, signal_thread, waitid_bytes};
 
 use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong};
 use std::io;
@@ -115,20 +115,12 @@ pub fn fork_process() -> io::Result<Option<Pid>> {
 /// # Errors
 /// `EINVAL` for a signal that cannot be changed.
 pub fn set_disposition(number: Signal, disposition: Disposition) -> io::Result<()> {
-    set_disposition_of(number.as_raw(), disposition)
-}
-
-/// As [`set_disposition`], for any signal number.
-///
-/// # Errors
-/// `EINVAL` for a signal that cannot be changed.
-pub fn set_disposition_of(number: i32, disposition: Disposition) -> io::Result<()> {
     let handler = match disposition {
         Disposition::Default => SIG_DFL,
         Disposition::Ignore => SIG_IGN,
     };
     // SAFETY: both handlers are the kernel's constants, so no Rust code ever runs in a handler.
-    let old = unsafe { signal(number, handler) };
+    let old = unsafe { signal(number.as_raw(), handler) };
     if old == SIG_ERR {
         Err(io::Error::last_os_error())
     } else {

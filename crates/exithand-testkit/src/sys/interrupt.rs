@@ -2,6 +2,7 @@
 
 use std::ffi::{c_int, c_long, c_uint};
 use std::io;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::{Pid, Signal, getpid};
@@ -12,6 +13,10 @@ use super::{SIG_ERR, signal, syscall};
 const SYS_TGKILL: c_long = 234;
 #[cfg(not(target_arch = "x86_64"))]
 const SYS_TGKILL: c_long = 131;
+#[cfg(target_arch = "x86_64")]
+const SYS_RT_SIGACTION: c_long = 13;
+#[cfg(not(target_arch = "x86_64"))]
+const SYS_RT_SIGACTION: c_long = 134;
 const P_PID: c_uint = 1;
 const WEXITED: c_int = 4;
 const WNOWAIT: c_int = 0x0100_0000;
@@ -49,6 +54,22 @@ pub fn interrupt_on(number: Signal) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Gives any signal its default action, those too that the C library keeps for itself and has
+/// ignored in what it spawns.
+///
+/// # Errors
+/// `EINVAL` for a signal that cannot be changed.
+pub fn reset_signal(number: c_int) -> io::Result<()> {
+    // `struct sigaction` of the kernel: the default action, no flags, nothing masked.
+    let action = [0_u64; 4];
+    let (old, set_size) = (ptr::null_mut::<u64>(), size_of::<u64>());
+    // SAFETY: the kernel reads at most 32 bytes of `action`, and accepts a null `old`.
+    match unsafe { syscall(SYS_RT_SIGACTION, number, action.as_ptr(), old, set_size) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// How many signals have arrived since [`interrupt_on`].

@@ -6,15 +6,12 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process;
 
-use exithand_testkit::sys::{Disposition, raise_signal, set_disposition, set_disposition_of};
+use exithand_testkit::sys::{Disposition, raise_signal, reset_signal, set_disposition};
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, getrlimit, set_dumpable_behavior, setrlimit,
 };
 
 use crate::stage::{argument, go, part, raise_core_limit, ready, until_stdin_ends};
-
-/// SIGKILL, SIGSTOP, and the two that the C library keeps for itself; all have their default.
-const UNCHANGEABLE: [i32; 4] = [9, 19, 32, 33];
 
 pub(crate) fn exit_with(args: &[String]) -> io::Result<u8> {
     let status = argument(args, 0)?;
@@ -48,9 +45,9 @@ pub(crate) fn dies_of(args: &[String]) -> io::Result<u8> {
     };
     setrlimit(Resource::Core, no_core)?;
     // The standard library ignores SIGPIPE, and handles those of a stack overflow.
-    match set_disposition_of(number, Disposition::Default) {
-        Err(_) if UNCHANGEABLE.contains(&number) => {}
-        set => set?,
+    match reset_signal(number) {
+        Err(_) if [Signal::KILL.as_raw(), Signal::STOP.as_raw()].contains(&number) => {}
+        reset => reset?,
     }
     hang(args)
 }
