@@ -225,9 +225,16 @@ fn squeeze(line: &str) -> String {
 
 #[test]
 fn finds_examples_and_what_comes_before() {
-    let document = "# x\n<!-- root -->\n<!-- before: sleep 9 & -->\n```console\n$ a 4242\n1\n2\n$ b\n```\n";
-    let first = Step { command: "a 4242", shown: vec!["1", "2"] };
-    let second = Step { command: "b", shown: vec![] };
+    let document =
+        "# x\n<!-- root -->\n<!-- before: sleep 9 & -->\n```console\n$ a 4242\n1\n2\n$ b\n```\n";
+    let first = Step {
+        command: "a 4242",
+        shown: vec!["1", "2"],
+    };
+    let second = Step {
+        command: "b",
+        shown: vec![],
+    };
     let example = Example {
         who: Who::Root,
         before: vec!["sleep 9 &"],
