@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use exithand::{Errno, Signal};
+use exithand::{Deadline, Errno, Signal};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::cgroup::CgroupScope;
@@ -18,8 +18,9 @@ use super::tree::{Tree, check_roots};
 /// Rounds of looking around and signalling before the wait begins. Who comes later is signalled
 /// while waiting, so a crowd that never stops forking cannot keep the clock from running.
 const ROUNDS_MAX: usize = 32;
-/// Rounds of stopping. Each is at least a millisecond long where somebody is to come to rest.
-const STOPS_MAX: usize = 256;
+/// How long to go on stopping. On a crowded machine a process has to be given the processor before
+/// it stops; a calm tree is stopped within milliseconds.
+const STOPPING_MAX: Duration = Duration::from_secs(5);
 
 /// Signals everybody who is meant, waits until they are gone, sends the second signal to those
 /// who are left at the timeout, and says what became of each.
@@ -41,7 +42,7 @@ pub fn run(request: Request<'_>, observer: &mut dyn Observer) -> Result<Report, 
     }
     let around = match request.scope {
         Scope::Plain => Around::Nobody,
-        Scope::Tree => Around::Tree(Tree::start(&mut members, request.watch)?),
+        Scope::Tree => Around::Tree(Box::new(Tree::start(&mut members, request.watch)?)),
         Scope::Cgroup(cgroup) => Around::Cgroup(CgroupScope::start(cgroup)?),
     };
     let mut course = Course {
@@ -58,7 +59,7 @@ pub fn run(request: Request<'_>, observer: &mut dyn Observer) -> Result<Report, 
 #[derive(Debug)]
 enum Around {
     Nobody,
-    Tree(Tree),
+    Tree(Box<Tree>),
     Cgroup(CgroupScope),
 }
 
@@ -241,7 +242,8 @@ enum Settled {
 /// Whoever is killed leaves orphans that no scan can find, so all are stopped first. Where forks
 /// are watched, orphans are found in any case and this only keeps the crowd from growing.
 fn halt(tree: &mut Tree, members: &mut Members<'_>) -> Result<Settled, KillError> {
-    for _ in 0..STOPS_MAX {
+    let deadline = Deadline::after(STOPPING_MAX);
+    while deadline.remaining() != Some(Duration::ZERO) {
         // Asked before the look around: who was at rest then has not forked since.
         let resting = tree.sees_forks() || members.motion() == Motion::AtRest;
         let gathered = tree.gather(members)?;

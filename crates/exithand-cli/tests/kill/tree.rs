@@ -1,14 +1,12 @@
 //! `kill` against trees that fork, detach, exec and refuse; the truth is a cgroup around each.
 
-mod kill_support;
-
 use std::time::Duration;
 
 use exithand::{Outcome, Signal};
 use exithand_cli::kill::{End, KillError, Note, Scope, Survivors, Watch, run};
 use exithand_testkit::{Need, Pid, need};
 
-use kill_support::{Stage, handle, outcomes, request};
+use crate::stage::{Stage, handle, outcomes, request};
 
 const TERM: Signal = Signal::TERM;
 const KILL: Signal = Signal::KILL;
@@ -98,7 +96,12 @@ fn a_tree_that_is_still_growing_is_killed_whole() {
             let mut asked = request(Scope::Tree, signal, [handle(script.pid())]);
             asked.watch = watch;
             let report = run(asked, &mut ()).unwrap();
-            assert_eq!(stage.survivors(), [0; 0], "{signal} {watch:?}");
+            assert_eq!(
+                stage.survivors(),
+                [0; 0],
+                "{signal} {watch:?}: {:?}",
+                report.notes
+            );
             assert_eq!(report.survivors, Survivors::None, "{signal} {watch:?}");
             let killed = Outcome::Killed {
                 signal,

@@ -11,10 +11,13 @@
 //! Where forks cannot be watched only scans remain. They find whoever has a living parent in the
 //! tree; who has left is reported as a gap ([`Note::Unwatched`]).
 
-use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd};
+mod scan;
 
-use exithand::{ExitHandle, State};
+use std::collections::{HashMap, HashSet};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use exithand::{Deadline, ExitHandle, State};
 
 use super::fork_events::{Event, Kinds};
 use super::forks::{Drained, ForkWatcher, Unwatchable};
@@ -23,11 +26,12 @@ use super::lineage::{Birth, Lineage, Newborn};
 use super::members::{Members, number};
 use super::proc;
 use super::report::{KillError, Note, Watch};
+use scan::Sighted;
 
 /// Events are read again after so many handles were opened, or the socket's buffer would overflow.
 const OPENED_AT_A_TIME: usize = 32;
-/// A scan that keeps finding somebody is a tree that outruns it.
-const SCANS_MAX: usize = 16;
+/// A tree that shows somebody unknown for so long outruns us.
+const SCANNING_MAX: Duration = Duration::from_secs(5);
 /// The init process of the pid namespace.
 const INIT: u32 = 1;
 
@@ -40,6 +44,8 @@ pub(crate) struct Tree {
     held: HashMap<u32, Birth>,
     /// Forked, but not opened yet.
     newborns: Vec<Newborn>,
+    /// Zombies of the tree that were seen, so as not to be taken for somebody new.
+    seen_ended: HashSet<u32>,
     /// Whether events were dropped since the last scan.
     lost: bool,
     ended_unseen: usize,
@@ -49,25 +55,30 @@ pub(crate) struct Tree {
 impl Tree {
     /// Watches and scans for all who are of the tree of these members now.
     pub(crate) fn start(members: &mut Members<'_>, watch: Watch) -> Result<Self, KillError> {
+        let mut tree = Self {
+            watcher: None,
+            lineage: Lineage::new([]),
+            held: HashMap::new(),
+            newborns: Vec::new(),
+            seen_ended: HashSet::new(),
+            lost: false,
+            ended_unseen: 0,
+            notes: Vec::new(),
+        };
+        // Whoever is held when the watch begins need not be found afterwards.
+        let _untold: Sighted = tree.scan(members)?;
         let started = match watch {
             Watch::Forks => ForkWatcher::start(),
             Watch::Nothing => Err(Unwatchable::NotAsked),
         };
-        let (watcher, notes) = match started {
-            Ok(watcher) => (Some(watcher), Vec::new()),
-            Err(why) => (None, vec![Note::Unwatched(why)]),
-        };
-        let mut tree = Self {
-            watcher,
-            lineage: Lineage::new([]),
-            held: HashMap::new(),
-            newborns: Vec::new(),
-            lost: false,
-            ended_unseen: 0,
-            notes,
-        };
-        tree.begin(members)?;
-        tree.rescan(members)?;
+        match started {
+            Ok(watcher) => {
+                tree.watcher = Some(watcher);
+                tree.begin(members)?;
+                tree.rescan(members)?;
+            }
+            Err(why) => tree.notes.push(Note::Unwatched(why)),
+        }
         Ok(tree)
     }
 
@@ -79,8 +90,11 @@ impl Tree {
     /// Takes in everybody who was forked since the last look.
     pub(crate) fn gather(&mut self, members: &mut Members<'_>) -> Result<Gathered, KillError> {
         if self.watcher.is_none() {
-            let new = self.scan(members)?;
-            return Ok(Gathered { new, again: false });
+            let sighted = self.scan(members)?;
+            return Ok(Gathered {
+                new: sighted.new,
+                again: sighted.fleeting > 0,
+            });
         }
         self.drain()?;
         let mut new = self.open_newborns(members)?;
@@ -121,6 +135,7 @@ impl Tree {
         self.lineage.restart(certain.iter().copied());
         self.newborns.clear();
         self.held.clear();
+        self.seen_ended.clear();
         for pid in certain {
             self.held
                 .extend(self.lineage.birth(pid).map(|birth| (pid, birth)));
@@ -128,64 +143,23 @@ impl Tree {
         Ok(())
     }
 
-    /// Scans until nobody new is found, and from then on relies on events.
+    /// Looks until nobody unknown is seen, and from then on relies on events.
     fn rescan(&mut self, members: &mut Members<'_>) -> Result<usize, KillError> {
-        let mut total = 0;
-        for _ in 0..SCANS_MAX {
-            let new = self.scan(members)?;
-            total += new;
-            if new == 0 {
-                break;
+        let deadline = Deadline::after(SCANNING_MAX);
+        let mut new = 0;
+        while deadline.remaining() != Some(Duration::ZERO) {
+            let sighted = self.scan(members)?;
+            new += sighted.new + self.open_newborns(members)?;
+            if sighted == Sighted::default() {
+                self.lineage.settle();
+                self.watcher
+                    .as_ref()
+                    .inspect(|watcher| watcher.only(Kinds::Forks));
+                return Ok(new);
             }
         }
-        if let Some(watcher) = &self.watcher {
-            self.lineage.settle();
-            watcher.only(Kinds::Forks);
-        }
-        Ok(total)
-    }
-
-    /// Reads `/proc` once; returns how many new members it showed.
-    fn scan(&mut self, members: &mut Members<'_>) -> Result<usize, KillError> {
-        let families = proc::families().map_err(|error| KillError::Proc {
-            path: "/proc",
-            error,
-        })?;
-        self.drain()?;
-        let mut new = 0;
-        for pid in proc::descendants(&families, |pid| members.owns(pid)) {
-            new += usize::from(self.admit(pid, members)?);
-        }
-        if self.watcher.is_some() {
-            let revealed = self.lineage.replay();
-            self.newborns.extend(revealed);
-            new += self.open_newborns(members)?;
-        }
+        self.notes.push(Note::Unsettled);
         Ok(new)
-    }
-
-    /// Takes a process in if its parent is a member for certain; says whether it did.
-    fn admit(&mut self, pid: u32, members: &mut Members<'_>) -> Result<bool, KillError> {
-        let Some(handle) = open(pid)? else {
-            return Ok(false);
-        };
-        let Some(stat) = proc::stat(pid) else {
-            return Ok(false);
-        };
-        // Asked after the parent was read: a parent that is unreaped now was so all the time.
-        if stat.is_kernel_thread() || pid == INIT || !members.owns(stat.parent) {
-            return Ok(false);
-        }
-        self.drain()?;
-        // Asked after the events were read: what they said of this pid, they said of this process.
-        if handle.state()? != State::Alive {
-            return Ok(false);
-        }
-        self.lineage.find(pid);
-        self.held
-            .extend(self.lineage.birth(pid).map(|birth| (pid, birth)));
-        members.add(handle, Some(stat.parent), None)?;
-        Ok(true)
     }
 
     /// Opens those forked since; returns how many were held. Leaves those forked meanwhile.
