@@ -188,13 +188,10 @@ impl Course<'_> {
     }
 
     fn tell_notes(&mut self, observer: &mut dyn Observer) {
-        let notes = match &mut self.around {
-            Around::Nobody => return,
-            Around::Tree(tree) => tree.take_notes(),
-            Around::Cgroup(cgroup) => cgroup.take_notes(),
-        };
-        for note in notes {
-            self.note(note, observer);
+        if let Around::Tree(tree) = &mut self.around {
+            for note in tree.take_notes() {
+                self.note(note, observer);
+            }
         }
     }
 
@@ -206,12 +203,18 @@ impl Course<'_> {
         }
     }
 
-    fn finish(self, grace: Duration, observer: &mut dyn Observer) -> Result<Report, KillError> {
+    fn finish(mut self, grace: Duration, observer: &mut dyn Observer) -> Result<Report, KillError> {
         let (ended_unseen, empty) = match &self.around {
             Around::Nobody => (0, true),
             Around::Tree(tree) => (tree.ended_unseen(), true),
             Around::Cgroup(cgroup) => (0, cgroup.is_empty()?),
         };
+        if let Around::Cgroup(cgroup) = &self.around {
+            cgroup
+                .note()
+                .into_iter()
+                .for_each(|note| self.note(note, observer));
+        }
         let processes = self.members.finish(grace, observer)?;
         let alive = |process: &Process| matches!(process.end, End::Alive);
         let gone = empty && !processes.iter().any(alive);

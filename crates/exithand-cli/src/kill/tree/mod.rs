@@ -248,3 +248,56 @@ pub(crate) fn check_roots(roots: &[ExitHandle]) -> Result<(), KillError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use exithand::{Signal, Until};
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Child, Command, Stdio};
+
+    struct Ended(Child);
+
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            self.0.stdin = None;
+            drop(self.0.wait());
+        }
+    }
+
+    /// On a line forks twelve processes that stay until stdin closes, and says so.
+    fn forker() -> Ended {
+        let script = "exec 3<&0; read -r go; \
+            for i in 1 2 3 4 5 6 7 8 9 10 11 12; do cat <&3 >&2 & done; echo done; wait";
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        Ended(command.stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    #[test]
+    fn after_a_loss_of_events_a_scan_finds_those_with_a_parent_and_says_so() {
+        let mut forker = forker();
+        let mut members = Members::new(Until::Ended, None).unwrap();
+        members
+            .add(ExitHandle::from_child(&forker.0).unwrap(), None, None)
+            .unwrap();
+        let mut tree = Tree::start(&mut members, Watch::Forks).unwrap();
+        let Some(watcher) = &tree.watcher else {
+            return;
+        };
+        watcher.shrink_buffer();
+        forker.0.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(forker.0.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+
+        while tree.gather(&mut members).unwrap().again {}
+        assert!(tree.take_notes().contains(&Note::ForksLost));
+        assert_eq!(members.awaited(), 13);
+        assert_eq!(members.signal(Signal::TERM, &mut ()).unwrap(), 13);
+    }
+}
