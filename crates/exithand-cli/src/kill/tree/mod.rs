@@ -8,6 +8,9 @@
 //! becomes a handle in three steps: open it, read all events that came meanwhile, and believe it
 //! only if none of them gave the pid to somebody else. No clocks are compared.
 //!
+//! One gap is left, some microseconds long: a member born after the look before the watch, and
+//! reaped before the look after it, can leave an orphan that nothing ties to the tree.
+//!
 //! Where forks cannot be watched only scans remain. They find whoever has a living parent in the
 //! tree; who has left is reported as a gap ([`Note::Unwatched`]).
 
