@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use ::async_io::Async;
 use exithand::{Deadline, ExitHandle, Pid, Until, WaitOptions, async_io, tokio as on_tokio};
 use exithand_benches::{
     Children, Goal, Spawner, Strangers, Table, bare_end, bare_open, cpu_time, in_turns, one_wake,
@@ -54,6 +55,17 @@ fn on_both(table: &Table, whose: &str, spawner: &mut impl Spawner, runtime: &Run
     let [ours, baseline] = in_turns(ROUNDS, spawner, async_io, bare);
     let what = format!("wake, {whose}, async-io");
     table.times(&what, ours, baseline, Goal::AtMost(1.30));
+
+    // What async-io itself takes, without us.
+    let without_us = |spawner: &mut _| {
+        let open = |pid| Async::new_nonblocking(bare_open(pid)).expect("register");
+        one_wake(spawner, open, |pidfd| {
+            ::async_io::block_on(pidfd.readable()).expect("wait");
+        })
+    };
+    let [alone, baseline] = in_turns(ROUNDS, spawner, without_us, bare);
+    let what = format!("wake, {whose}, async-io alone");
+    table.times(&what, alone, baseline, Goal::None);
 }
 
 fn open(pid: Pid) -> ExitHandle {
