@@ -25,7 +25,11 @@ fn difference(example: &Example<'_>) -> Option<String> {
     for (step, printed) in example.steps.iter().zip(&outputs) {
         if !matcher.matches(&step.shown, printed) {
             let (command, shown) = (&step.command, step.shown.join("\n"));
-            writeln!(difference, "$ {command}\nREADME:\n{shown}\nprinted:\n{printed}").unwrap();
+            writeln!(
+                difference,
+                "$ {command}\nREADME:\n{shown}\nprinted:\n{printed}"
+            )
+            .unwrap();
         }
     }
     if outputs.len() != example.steps.len() {
