@@ -104,6 +104,21 @@ impl Isolation {
         command
     }
 
+    /// Has `command` run inside, with its arguments and environment; not with its stdio.
+    ///
+    /// As for [`Isolation::command`], ask first.
+    #[must_use]
+    pub fn wrap(self, command: &Command) -> Command {
+        let mut wrapped = self.command(command.get_program());
+        wrapped.args(command.get_args());
+        wrapped.envs(
+            command
+                .get_envs()
+                .filter_map(|(key, value)| Some((key, value?))),
+        );
+        wrapped
+    }
+
     fn unmet(self) -> Option<Need> {
         let pid_max = self.pid_max.map(Need::PerNamespacePidMax);
         [Some(Need::PrivatePidNamespace), pid_max]

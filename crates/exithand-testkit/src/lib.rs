@@ -14,10 +14,12 @@
 //! The helpers panic when the machine does not do what they stand for: a test can do nothing better.
 
 mod actor;
+mod apart;
 mod binary;
 mod cgroup;
 mod command;
 mod isolate;
+mod middleman;
 mod need;
 mod probe;
 mod skip;
@@ -25,9 +27,11 @@ pub mod sys;
 mod wait;
 
 pub use actor::{Actor, actor, actor_command};
+pub use apart::{Apart, listen, play_apart, run_apart, say};
 pub use cgroup::{Cgroup, Hierarchy};
 pub use command::{User, run_as, with_descriptor_limit};
 pub use isolate::{Isolation, Report, private_pid_namespace, run_isolated};
+pub use middleman::Middleman;
 pub use need::Need;
 pub use rustix::process::Pid;
 pub use skip::skip;

@@ -53,7 +53,8 @@ pub struct ExitHandle {
 
 impl ExitHandle {
     /// Returns the number the process has, or had, in our pid namespace; `None` where it has none
-    /// there, or (`from_pidfd`) was reaped before the handle was made.
+    /// there, or was reaped before the handle was made ([`from_pidfd`](Self::from_pidfd)) or in
+    /// that very moment ([`open_token`](Self::open_token)).
     pub fn pid(&self) -> Option<Pid> {
         self.pid
     }

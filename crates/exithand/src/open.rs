@@ -189,11 +189,17 @@ fn open_by_inode(token: &Token, inode: u64) -> Result<Option<ExitHandle>, Error>
     match sys::open_inode(&ourselves, inode) {
         Ok(fd) => {
             let pid = sys::pid_in_our_namespace(&fd).ok().flatten();
-            // The inode is somebody's, but not of the process the token speaks of.
-            if token.pid().is_some_and(|meant| pid != Some(meant)) {
-                return Err(Error::Ended(*token));
+            let mut handle = ExitHandle::new(fd, pid, Kind::Process)?;
+            match (pid, token.pid()) {
+                // The inode is somebody's, but not of the process the token speaks of.
+                (Some(found), Some(meant)) if found != meant => Err(Error::Ended(*token)),
+                (Some(_), _) => Ok(Some(handle)),
+                // Reaped meanwhile, and the kernel has forgotten the number.
+                (None, meant) => {
+                    handle.token = Token::of_inode(meant, inode);
+                    Ok(Some(handle))
+                }
             }
-            ExitHandle::new(fd, pid, Kind::Process).map(Some)
         }
         Err(Errno::STALE | Errno::SRCH | Errno::NOENT) => Err(Error::Ended(*token)),
         Err(errno) => Err(Error::from_call("open_by_handle_at", errno)),

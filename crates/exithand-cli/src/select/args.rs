@@ -45,7 +45,7 @@ pub struct SelectArgs {
     /// Those whose command line matches
     ///
     /// The arguments are taken with one blank between them. Kernel threads and zombies have no
-    /// arguments; their line is [NAME].
+    /// arguments; their name in square brackets stands in.
     #[arg(long, value_name = "REGEX")]
     pub full: Vec<Pattern>,
 

@@ -146,7 +146,7 @@ pub(super) fn parse_mounts(mountinfo: &[u8]) -> Vec<Mount> {
         .collect()
 }
 
-/// Reads `ID PARENT DEVICE ROOT POINT OPTIONS [TAG…] - TYPE SOURCE SUPER_OPTIONS`.
+/// Reads `ID PARENT DEVICE ROOT POINT OPTIONS [TAG...] - TYPE SOURCE SUPER_OPTIONS`.
 fn parse_mount(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ').skip(3);
     let root = split_path(&unescape(fields.next()?));

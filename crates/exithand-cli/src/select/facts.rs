@@ -202,7 +202,7 @@ fn number(raw: i32) -> ProcPid {
     Pid::from_raw(raw.max(0))
 }
 
-/// Finds the name in `PID (NAME) STATE …`. The name may hold anything but NUL, `)` included.
+/// Finds the name in `PID (NAME) STATE ...`. The name may hold anything but NUL, `)` included.
 fn parse_comm(stat: &[u8]) -> Option<&[u8]> {
     let begin = stat.iter().position(|byte| *byte == b'(')? + 1;
     let end = stat.iter().rposition(|byte| *byte == b')')?;

@@ -183,7 +183,7 @@ fn parse(text: &[u8], max: i32) -> Result<Pid, Wrong> {
 fn quote(bytes: &[u8]) -> String {
     const SHOWN_BYTES: usize = 40;
     let shown = &bytes[..bytes.len().min(SHOWN_BYTES)];
-    let more = if shown.len() < bytes.len() { "…" } else { "" };
+    let more = if shown.len() < bytes.len() { "..." } else { "" };
     format!("\"{}\"{more}", shown.escape_ascii())
 }
 

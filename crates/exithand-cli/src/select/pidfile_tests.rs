@@ -35,7 +35,10 @@ fn refuses_what_is_no_pid_and_shows_it() {
         (b"42 43", "\"42 43\""),
         (b"0x2a", "\"0x2a\""),
         (b"pid \x1b[31m\xff\0", "\"pid \\x1b[31m\\xff\\x00\""),
-        (&[b'x'; 50], "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"…"),
+        (
+            &[b'x'; 50],
+            "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"...",
+        ),
     ] {
         let found = shown.to_owned();
         assert_eq!(parse(text, 100), Err(Wrong::NotAPid { found, max: 100 }));
@@ -70,7 +73,7 @@ fn every_error_names_the_file() {
         ("fifo", "no regular file"),
         (".", "no regular file"),
         ("empty", "no pid in its first line"),
-        ("zeros", "\"0000000000000000000000000000000000000000\"…"),
+        ("zeros", "\"0000000000000000000000000000000000000000\"..."),
         ("huge", "holds \"2147483648\""),
     ] {
         let file = path(name);

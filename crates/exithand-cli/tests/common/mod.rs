@@ -1,5 +1,10 @@
 //! Runs the real command and shows what it did.
-#![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test program uses a part"
+)]
 
 use std::env;
 use std::ffi::OsString;

@@ -7,6 +7,7 @@
 mod isolate;
 mod plain;
 mod stage;
+mod storm;
 mod threads;
 mod trees;
 
@@ -25,6 +26,11 @@ const PARTS: &[(&str, &str, Part)] = &[
         "ignore-term",
         "runs until killed, and not by SIGTERM",
         plain::ignore_term,
+    ),
+    (
+        "dies-of",
+        "N: runs until killed, by signal N if that kills; no core dump",
+        plain::dies_of,
     ),
     (
         "nondumpable",
@@ -115,6 +121,16 @@ const PARTS: &[(&str, &str, Part)] = &[
         "fork-bomb-bounded",
         "N: up to N processes that fork and exit",
         trees::fork_bomb_bounded,
+    ),
+    (
+        "middleman",
+        "PART...: parent of PART; says ended, then reaped STATUS, on go",
+        trees::middleman,
+    ),
+    (
+        "storm",
+        "COUNT SIZE: forks COUNT short processes, SIZE at a time",
+        storm::storm,
     ),
     (
         "isolate",

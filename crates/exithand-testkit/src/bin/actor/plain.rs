@@ -6,8 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process;
 
-use exithand_testkit::sys::{Disposition, raise_signal, set_disposition};
-use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior};
+use exithand_testkit::sys::{Disposition, raise_signal, reset_signal, set_disposition};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, getrlimit, set_dumpable_behavior, setrlimit,
+};
 
 use crate::stage::{argument, go, part, raise_core_limit, ready, until_stdin_ends};
 
@@ -32,6 +34,21 @@ pub(crate) fn hang(_: &[String]) -> io::Result<u8> {
 
 pub(crate) fn ignore_term(args: &[String]) -> io::Result<u8> {
     set_disposition(Signal::TERM, Disposition::Ignore)?;
+    hang(args)
+}
+
+pub(crate) fn dies_of(args: &[String]) -> io::Result<u8> {
+    let number: i32 = argument(args, 0)?;
+    let no_core = Rlimit {
+        current: Some(0),
+        maximum: getrlimit(Resource::Core).maximum,
+    };
+    setrlimit(Resource::Core, no_core)?;
+    // The standard library ignores SIGPIPE, and handles those of a stack overflow.
+    match reset_signal(number) {
+        Err(_) if [Signal::KILL.as_raw(), Signal::STOP.as_raw()].contains(&number) => {}
+        reset => reset?,
+    }
     hang(args)
 }
 

@@ -1,6 +1,7 @@
 //! Actors with descendants: zombies, orphans and a tree that will not hold still.
 
 use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 use std::thread;
 
@@ -25,6 +26,28 @@ pub(crate) fn zombie_parent(args: &[String]) -> io::Result<u8> {
     go()?;
     child.wait()?;
     say("reaped");
+    until_stdin_ends()?;
+    Ok(0)
+}
+
+/// Tells the child's pid and what the child tells; ends it by closing its stdin, then reaps it.
+pub(crate) fn middleman(args: &[String]) -> io::Result<u8> {
+    let mut child = part(args)?
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let line = first_line(&mut child)?;
+    let Some(told) = line.strip_prefix("ready") else {
+        return Err(invalid(format!("not ready: {line:?}")));
+    };
+    say(&format!("ready {}{told}", raw(&child)));
+    go()?;
+    drop(child.stdin.take());
+    wait_zombie(Pid::from_child(&child))?;
+    say("ended");
+    go()?;
+    let status = child.wait()?.into_raw();
+    say(&format!("reaped {status}"));
     until_stdin_ends()?;
     Ok(0)
 }
