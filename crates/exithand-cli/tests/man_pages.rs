@@ -1,4 +1,8 @@
 //! The manual pages and the command say the same: options, commands and exit codes, both ways.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helper can do nothing better than to panic"
+)]
 
 use std::collections::BTreeSet;
 use std::io::Write;

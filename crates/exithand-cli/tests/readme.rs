@@ -1,4 +1,8 @@
 //! The README tells the truth: its shell examples are run, and print what it shows.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helper can do nothing better than to panic"
+)]
 
 mod common;
 mod console;

@@ -84,3 +84,8 @@ pub mod fuzz {
         crate::proc::Stat::parse(text).map(|stat| (stat.state, stat.start_ticks, stat.wait_status))
     }
 }
+
+/// The examples of the README, compiled like those of the docs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

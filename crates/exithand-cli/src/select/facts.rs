@@ -113,9 +113,9 @@ impl Facts {
         let mut gids = status_numbers(status, b"Gid:")?;
         Some(Self {
             pid: Pid::from_raw(stat.pid)?,
-            ppid: Pid::from_raw(stat.ppid),
-            pgrp: Pid::from_raw(stat.pgrp),
-            session: Pid::from_raw(stat.session),
+            ppid: number(stat.ppid),
+            pgrp: number(stat.pgrp),
+            session: number(stat.session),
             tty: terminal(&stat),
             comm,
             cmdline,
@@ -196,6 +196,12 @@ fn terminal(stat: &Stat) -> Option<OsString> {
     }
 }
 
+/// Reads a number that may be nobody's: 0, or the -1 that stands for the group and the session of
+/// a process just being reaped.
+fn number(raw: i32) -> ProcPid {
+    Pid::from_raw(raw.max(0))
+}
+
 /// Finds the name in `PID (NAME) STATE ...`. The name may hold anything but NUL, `)` included.
 fn parse_comm(stat: &[u8]) -> Option<&[u8]> {
     let begin = stat.iter().position(|byte| *byte == b'(')? + 1;
@@ -266,6 +272,14 @@ mod tests {
         assert_eq!(it.tty, Some("pts/1".into()));
         assert_eq!((it.uid, it.euid, it.gid), (1, 2, 5));
         assert_eq!(it.start_ticks, 5150);
+    }
+
+    #[test]
+    fn a_process_being_reaped_has_no_group_and_no_session() {
+        let text = String::from_utf8(stat(b"cat", b'X')).unwrap();
+        let text = text.replace(" 7 8 0 ", " 7 -1 -1 ");
+        let it = Facts::parse(text.as_bytes(), STATUS, Vec::new(), Vec::new()).unwrap();
+        assert_eq!((it.pgrp, it.session), (None, None));
     }
 
     #[test]

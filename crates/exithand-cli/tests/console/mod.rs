@@ -23,14 +23,14 @@ const MARK: &str = "\u{1}exithand-readme\u{1}";
 
 /// One command and what it is said to print.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Step<'a> {
-    pub command: &'a str,
-    pub shown: Vec<&'a str>,
+pub(crate) struct Step<'a> {
+    pub(crate) command: &'a str,
+    pub(crate) shown: Vec<&'a str>,
 }
 
 /// Who can run an example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Who {
+pub(crate) enum Who {
     #[default]
     Anybody,
     Root,
@@ -38,15 +38,15 @@ pub enum Who {
 
 /// One block.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Example<'a> {
-    pub who: Who,
-    pub before: Vec<&'a str>,
-    pub steps: Vec<Step<'a>>,
+pub(crate) struct Example<'a> {
+    pub(crate) who: Who,
+    pub(crate) before: Vec<&'a str>,
+    pub(crate) steps: Vec<Step<'a>>,
 }
 
 impl<'a> Example<'a> {
     /// Finds all examples of a document.
-    pub fn parse_all(document: &'a str) -> Vec<Self> {
+    pub(crate) fn parse_all(document: &'a str) -> Vec<Self> {
         let mut examples = Vec::new();
         let mut example = Self::default();
         let mut lines = document.lines();
@@ -67,7 +67,7 @@ impl<'a> Example<'a> {
 
     /// Runs the example in `folder`, with `bin` first in the path; returns what each command
     /// printed. Whatever it left running is ended.
-    pub fn run(&self, folder: &Path, bin: &Path) -> Vec<String> {
+    pub(crate) fn run(&self, folder: &Path, bin: &Path) -> Vec<String> {
         let mut path = vec![bin.to_owned()];
         let inherited = std::env::var_os("PATH").unwrap_or_default();
         path.extend(std::env::split_paths(&inherited));
@@ -172,13 +172,13 @@ fn pieces(line: &str) -> Vec<Piece<'_>> {
 
 /// Compares what is shown with what was printed, and remembers which number stands for which.
 #[derive(Debug, Default)]
-pub struct Matcher {
+pub(crate) struct Matcher {
     numbers: BTreeMap<String, String>,
 }
 
 impl Matcher {
     /// Says whether all lines are the same, but for placeholders and blanks.
-    pub fn matches(&mut self, shown: &[&str], printed: &str) -> bool {
+    pub(crate) fn matches(&mut self, shown: &[&str], printed: &str) -> bool {
         let printed: Vec<String> = printed.lines().map(squeeze).collect();
         self.lines(shown, &printed)
     }

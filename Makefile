@@ -1,0 +1,34 @@
+# Installs what `cargo build --release` has built. For development see CONTRIBUTING.md.
+#
+#   make install PREFIX=/usr DESTDIR=/tmp/package
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+PROGRAM ?= target/release/exithand
+
+bin = $(DESTDIR)$(PREFIX)/bin
+share = $(DESTDIR)$(PREFIX)/share
+bash = $(share)/bash-completion/completions
+zsh = $(share)/zsh/site-functions
+fish = $(share)/fish/vendor_completions.d
+licences = $(share)/doc/exithand
+
+.PHONY: install uninstall
+
+install:
+	@test -x $(PROGRAM) || { echo "no $(PROGRAM): run cargo build --release first" >&2; exit 1; }
+	install -d $(bin) $(share)/man/man1 $(share)/man/man7 $(bash) $(zsh) $(fish) $(licences)
+	install -m 755 $(PROGRAM) $(bin)/exithand
+	install -m 644 man/*.1 $(share)/man/man1
+	for page in man/*.7; do test ! -e $$page || install -m 644 $$page $(share)/man/man7; done
+	$(PROGRAM) completions bash > $(bash)/exithand
+	$(PROGRAM) completions zsh > $(zsh)/_exithand
+	$(PROGRAM) completions fish > $(fish)/exithand.fish
+	install -m 644 LICENSE-MIT LICENSE-APACHE $(licences)
+
+uninstall:
+	rm -f $(bin)/exithand $(bash)/exithand $(zsh)/_exithand $(fish)/exithand.fish
+	for page in man/*.1; do rm -f $(share)/man/man1/$${page##*/}; done
+	for page in man/*.7; do rm -f $(share)/man/man7/$${page##*/}; done
+	rm -f $(licences)/LICENSE-MIT $(licences)/LICENSE-APACHE
+	test ! -d $(licences) || rmdir $(licences)
