@@ -92,11 +92,17 @@ impl ExitHandle {
     /// # Errors
     ///
     /// [`Error::NotPidfd`] (`EBADF`): the descriptor is something else; it is closed.
+    /// [`Error::TooManyFiles`], [`Error::Syscall`]: it is, or it is a pidfd of a kernel before 6.9,
+    /// and `/proc`, which knows, cannot be read.
     /// Before Linux 6.9 also [`Error::Ended`], where the process was reaped already.
     pub fn from_pidfd(fd: OwnedFd) -> Result<Self, Error> {
         let entry = proc::entry(&fd);
-        if !lies_on_pidfs(&fd)? && entry == Err(Errno::BADF) {
-            return Err(Error::NotPidfd);
+        if !lies_on_pidfs(&fd)? {
+            // Before Linux 6.9 only `/proc` tells a pidfd from other descriptors.
+            entry.map_err(|errno| match errno {
+                Errno::BADF => Error::NotPidfd,
+                errno => Error::from_call("read /proc/thread-self/fdinfo", errno),
+            })?;
         }
         let flags = fcntl_getfl(&fd).map_err(|errno| Error::from_call("fcntl", errno))?;
         let kind = if flags.contains(OFlags::EXCL) {
