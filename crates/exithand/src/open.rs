@@ -113,7 +113,9 @@ impl ExitHandle {
         let pid = match (sys::pid_in_our_namespace(&fd), entry) {
             (Ok(pid), _) => pid,
             // Kernels before 6.13: `/proc` knows, if it is that of our own namespace.
-            (Err(Errno::NOTTY | Errno::INVAL), Ok(Entry::Pid(pid))) => Some(pid),
+            (Err(Errno::NOTTY | Errno::INVAL), Ok(Entry::Pid(pid))) => {
+                proc::numbers_as_we_do().then_some(pid)
+            }
             (Err(_), _) => None,
         };
         Self::new(fd, pid, kind)

@@ -71,8 +71,21 @@ pub(crate) fn entry<Fd: AsFd>(pidfd: Fd) -> Result<Entry, Errno> {
     })
 }
 
-/// Returns the process that owns thread `tid`; `None` where there is no such thread.
+/// Says whether the mounted `/proc` numbers processes as our own pid namespace does.
+pub(crate) fn numbers_as_we_do() -> bool {
+    let text = fs::read("/proc/self/status").unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    // One number for each namespace from that of `/proc` down to ours; no line without namespaces.
+    let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    !text.is_empty() && numbers.is_none_or(|numbers| numbers.split_ascii_whitespace().count() == 1)
+}
+
+/// Returns the process that owns thread `tid`; `None` where there is no such thread, or `/proc`
+/// cannot say.
 pub(crate) fn thread_group_of(tid: Pid) -> Option<Pid> {
+    if !numbers_as_we_do() {
+        return None;
+    }
     let text = read(&format!("/proc/{}/status", tid.as_raw_nonzero())).ok()?;
     field(&text, "Tgid:").and_then(Pid::from_raw)
 }
