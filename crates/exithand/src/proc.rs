@@ -73,7 +73,8 @@ pub(crate) fn entry<Fd: AsFd>(pidfd: Fd) -> Result<Entry, Errno> {
 
 /// Says whether the mounted `/proc` numbers processes as our own pid namespace does.
 pub(crate) fn numbers_as_we_do() -> bool {
-    let text = fs::read("/proc/self/status").unwrap_or_default();
+    // As long as our list of groups, which comes before the line.
+    let text = std::fs::read("/proc/self/status").unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     // One number for each namespace from that of `/proc` down to ours; no line without namespaces.
     let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
