@@ -60,8 +60,9 @@ impl ExitHandle {
     /// Opens exactly the process that `token` names, or none. Never blocks.
     ///
     /// Both halves of the token must be right: a process with its inode and another pid is another
-    /// process. Pid 0, in tokens of processes without a pid where they were made, fits any pid;
-    /// such tokens need Linux 6.14, which opens inodes directly.
+    /// process. From Linux 6.14, which opens inodes directly, the pid may be that of a pid
+    /// namespace below ours, and pid 0, in tokens of processes without a pid where they were made,
+    /// fits any process.
     ///
     /// # Errors
     ///
@@ -200,7 +201,9 @@ fn open_by_inode(token: &Token, inode: u64) -> Result<Option<ExitHandle>, Error>
             let mut handle = ExitHandle::new(fd, pid, Kind::Process)?;
             match (pid, token.pid()) {
                 // The inode is somebody's, but not of the process the token speaks of.
-                (Some(found), Some(meant)) if found != meant => Err(Error::Ended(*token)),
+                (Some(found), Some(meant)) if found != meant && !is_numbered(&handle, meant) => {
+                    Err(Error::Ended(*token))
+                }
                 (Some(_), _) => Ok(Some(handle)),
                 // Reaped meanwhile, and the kernel has forgotten the number.
                 (None, meant) => {
@@ -212,6 +215,16 @@ fn open_by_inode(token: &Token, inode: u64) -> Result<Option<ExitHandle>, Error>
         Err(Errno::STALE | Errno::SRCH | Errno::NOENT) => Err(Error::Ended(*token)),
         Err(errno) => Err(Error::from_call("open_by_handle_at", errno)),
     }
+}
+
+/// Says whether a process has this number in a pid namespace below ours, where the token may have
+/// been taken.
+fn is_numbered(handle: &ExitHandle, number: Pid) -> bool {
+    let Ok(Entry::Pid(pid)) = proc::entry(&handle.fd) else {
+        return false;
+    };
+    // Only if it still has its entry was that the one that was read.
+    proc::is_numbered(pid, number) && sys::send_signal(&handle.fd, 0) != Err(Errno::SRCH)
 }
 
 /// Says whether inodes can be opened directly here. Kernels that cannot (6.9 to 6.13) answer as if

@@ -73,12 +73,24 @@ pub(crate) fn entry<Fd: AsFd>(pidfd: Fd) -> Result<Entry, Errno> {
 
 /// Says whether the mounted `/proc` numbers processes as our own pid namespace does.
 pub(crate) fn numbers_as_we_do() -> bool {
-    // As long as our list of groups, which comes before the line.
-    let text = std::fs::read("/proc/self/status").unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
     // One number for each namespace from that of `/proc` down to ours; no line without namespaces.
-    let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    !text.is_empty() && numbers.is_none_or(|numbers| numbers.split_ascii_whitespace().count() == 1)
+    numbers("self").is_some_and(|numbers| numbers.len() <= 1)
+}
+
+/// Says whether the process that has `pid` in `/proc` has `number` in one of its pid namespaces.
+pub(crate) fn is_numbered(pid: Pid, number: Pid) -> bool {
+    let numbers = numbers(&pid.as_raw_nonzero().to_string());
+    numbers.is_some_and(|numbers| numbers.contains(&number.as_raw_nonzero().get()))
+}
+
+/// Returns the numbers that a process has from the pid namespace of `/proc` down to its own.
+fn numbers(process: &str) -> Option<Vec<i32>> {
+    // As long as the list of groups, which comes before the line.
+    let text = std::fs::read(format!("/proc/{process}/status")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let numbers = line.unwrap_or_default().split_ascii_whitespace();
+    numbers.map(|number| number.parse().ok()).collect()
 }
 
 /// Returns the process that owns thread `tid`; `None` where there is no such thread, or `/proc`
