@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::exit_code::ExitCode;
-use crate::kill::KillError;
+use crate::kill::{self, KillError};
 use crate::select::{CgroupError, NoSuchTree, PidfileError};
 
 /// Why a subcommand gave up.
@@ -85,6 +85,8 @@ impl From<KillError> for Failure {
     fn from(error: KillError) -> Self {
         match error {
             KillError::Handle(error) => error.into(),
+            KillError::Cgroup(kill::CgroupError::NotFound { .. }) => Self::Missing(error.into()),
+            KillError::Cgroup(kill::CgroupError::File { .. }) => Self::Failed(error.into()),
             KillError::Proc { .. } | KillError::Syscall { .. } => Self::Failed(error.into()),
             error => Self::Usage(error.into()),
         }

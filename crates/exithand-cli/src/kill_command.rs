@@ -10,13 +10,13 @@ use crate::duration;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::kill::{
-    Cgroup, End, KillError, Note, Observer, Process, Report, Request, Scope, Survivors, Watch,
-    run as kill,
+    Cgroup, CgroupError, End, KillError, Note, Observer, Process, Report, Request, Scope,
+    Survivors, Watch, run as kill,
 };
 use crate::output::{Format, Reporter, Standing};
 use crate::progress::Progress;
 use crate::select::Whole;
-use crate::target::{Label, Opened, TargetArgs};
+use crate::target::{Label, Missing, Opened, TargetArgs};
 
 /// Send a signal, wait until the targets are really gone, and say how each ended
 ///
@@ -136,8 +136,13 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
 fn open(args: &Args) -> Result<(Opened, Scope), Failure> {
     match args.targets.whole() {
         Some(Whole::Cgroup(path)) => {
-            let cgroup = Cgroup::find(Path::new(path)).map_err(KillError::from)?;
-            Ok((Opened::default(), Scope::Cgroup(cgroup)))
+            let scope = match Cgroup::find(Path::new(path)) {
+                Err(CgroupError::NotFound { .. }) if args.targets.missing == Missing::Ok => {
+                    Scope::Plain
+                }
+                cgroup => Scope::Cgroup(cgroup.map_err(KillError::from)?),
+            };
+            Ok((Opened::default(), scope))
         }
         Some(Whole::Trees(roots)) => Ok((args.targets.open_pids(roots)?, Scope::Tree)),
         None => Ok((args.targets.open()?, Scope::Plain)),
