@@ -11,8 +11,10 @@ mod processes;
 mod rounds;
 mod sys;
 mod table;
+mod wake;
 
 pub use processes::{Children, Crowd, Spawner, Strangers};
 pub use rounds::{cpu_time, in_turns, median, now, raise_descriptor_limit};
 pub use sys::{CountingAllocator, allocated_bytes};
 pub use table::{Goal, Table};
+pub use wake::{bare_end, bare_open, bare_reap, one_wake};

@@ -210,6 +210,11 @@ impl<W: Write> Screen<W> {
                 self.print(process, Standing::Alive);
             }
         }
+        let left = |it: &&Process| matches!(it.end, End::Alive) && it.refused.is_none();
+        match report.processes.iter().filter(left).count() {
+            0 => {}
+            left => self.say(&format!("gave up: {left} still alive")),
+        }
         if report.ended_unseen > 0 {
             self.say(&format!(
                 "{} more, forked meanwhile, ended unseen",

@@ -91,7 +91,9 @@ mod tests {
             (vec![UNKNOWN, Outcome::Exited(7)], 7),
         ] {
             let mut tally = Tally::new(outcomes.len());
-            outcomes.iter().for_each(|outcome| tally.count(*outcome));
+            for outcome in &outcomes {
+                tally.count(*outcome);
+            }
             assert_eq!(tally.propagated().number(), code, "{outcomes:?}");
             assert_eq!(tally.code(), ExitCode::Success);
         }

@@ -2,10 +2,10 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout};
 
-use common::{exithand, finish, gone, pid, run, run_with_input, start, word};
+use common::{Ran, exithand, finish, gone, pid, run, run_with_input, start, word};
 use exithand_testkit::{Need, actor, need};
 
 #[test]
@@ -39,19 +39,15 @@ fn a_process_reaped_by_somebody_else_still_tells() {
     need!(Need::PidfdInfoExit);
     let mut parent = actor(&["autoreap", "7"]);
     let child = word(parent.told_pid());
-    let waiter = start(exithand().args(["wait", "--json", "--until", "reaped", &child]));
+    let waiter = Waiter::start(&["--json", &child]);
     parent.release();
-    let ran = finish(waiter).exits(0);
-    let [line] = &ran.json()[..] else {
-        panic!("{ran:?}")
+    let [line] = &waiter.finish().exits(0).json()[..] else {
+        panic!("one line more")
     };
-    assert_eq!(line["outcome"], "exited", "{ran:?}");
-    assert_eq!(
-        (&line["status"], &line["state"]),
-        (&7.into(), &"reaped".into()),
-        "{ran:?}"
-    );
-    assert_eq!(line["source"], "pidfd");
+    assert_eq!(line["outcome"], "exited", "{line}");
+    assert_eq!(line["status"], 7, "{line}");
+    assert_eq!(line["state"], "reaped", "{line}");
+    assert_eq!(line["source"], "pidfd", "{line}");
 }
 
 #[test]
@@ -101,18 +97,16 @@ fn a_zombie_reaped_during_the_wait_counts_once() {
     let hung = actor(&["hang"]);
     let mut zombie = actor(&["exit-with", "1"]);
     zombie.wait_zombie();
-    let mut waiter = start(exithand().args(["wait", &pid(&zombie), &pid(&hung)]));
-    let mut out = BufReader::new(waiter.stdout.take().unwrap());
-    let mut line = String::new();
-    out.read_line(&mut line).unwrap();
-    assert!(line.ends_with("exited 1\n"), "{line}");
+    let mut waiter = Waiter::start(&[&pid(&zombie), &pid(&hung)]);
+    assert!(waiter.read_line().ends_with("exited 1\n"));
     zombie.wait();
-    assert!(waiter.try_wait().unwrap().is_none(), "one of two has ended");
+    assert!(
+        waiter.child.try_wait().unwrap().is_none(),
+        "one of two has ended"
+    );
     drop(hung);
-    line.clear();
-    out.read_line(&mut line).unwrap();
-    assert!(line.ends_with("killed 9 KILL\n"), "{line}");
-    finish(waiter).exits(0);
+    assert!(waiter.read_line().ends_with("killed 9 KILL\n"));
+    waiter.finish().exits(0);
 }
 
 #[test]
@@ -207,25 +201,64 @@ fn waits_for_the_reap_when_asked_to() {
     zombie.wait_zombie();
     let pid = pid(&zombie);
     run(&["wait", "--until", "reaped", "--timeout", "10ms", &pid]).exits(124);
-    let waiter = start(exithand().args(["wait", "--until", "reaped", &pid]));
+
+    let mut reaped = actor(&["wait-then-exit", "1"]);
+    let mut waiter = Waiter::start(&["--until", "reaped", &common::pid(&reaped), &pid]);
+    reaped.release();
+    assert_eq!(reaped.wait(), 0x0100);
+    waiter.read_line();
     assert_eq!(zombie.wait(), 0x0600);
-    finish(waiter).exits(0);
+    waiter.finish().exits(0);
+}
+
+/// A waiter that is known to hold its targets.
+struct Waiter {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Waiter {
+    /// Starts `exithand wait ARGS` and returns once every target is held: then the one that does
+    /// not exist is reported.
+    fn start(args: &[&str]) -> Self {
+        const NOBODY: &str = "2147483647";
+        let args = [&["wait", "--missing", "ok"], args, &[NOBODY]].concat();
+        let mut child = start(exithand().args(args));
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut waiter = Self { child, out };
+        assert!(waiter.read_line().contains("missing"));
+        waiter
+    }
+
+    fn read_line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        assert!(line.ends_with('\n'), "{line:?}");
+        line
+    }
+
+    /// Waits for the waiter; what it printed is without the lines read.
+    fn finish(mut self) -> Ran {
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        Ran {
+            stdout: rest,
+            ..finish(self.child)
+        }
+    }
 }
 
 #[test]
 fn stopping_and_continuing_the_waiter_changes_nothing() {
     let mut actor = actor(&["wait-then-exit", "2"]);
-    let mut waiter = start(
-        exithand()
-            .args(["wait", &pid(&actor)])
-            .stdout(Stdio::piped()),
-    );
-    let handle = exithand::ExitHandle::from_child(&waiter).unwrap();
+    let mut waiter = Waiter::start(&[&pid(&actor)]);
+    let handle = exithand::ExitHandle::from_child(&waiter.child).unwrap();
     for signal in [exithand::Signal::STOP, exithand::Signal::CONT] {
         handle.send_signal(signal).unwrap();
     }
-    assert!(waiter.try_wait().unwrap().is_none());
+    assert!(waiter.child.try_wait().unwrap().is_none());
     actor.release();
-    finish(waiter).exits(0);
+    let ran = waiter.finish().exits(0);
+    assert!(ran.stdout.ends_with("exited 2\n"), "{ran:?}");
     actor.wait();
 }

@@ -10,8 +10,8 @@ use rustix::process::Pid;
 
 use crate::open::on_pidfs;
 use crate::poll::poll_until;
-use crate::status::{Source, StatusSource, learn};
-use crate::wait::Next;
+use crate::status::{KernelSays, Source, StatusSource, ask_kernel, learn};
+use crate::wait::{Next, PROMPT_REAP};
 use crate::{Deadline, Error, Exit, Outcome, Signal, State, Token, Until, WaitOptions, sys};
 
 /// Whether a handle speaks of a whole process or of one of its threads.
@@ -119,9 +119,17 @@ impl ExitHandle {
     /// As [`ExitHandle::wait`].
     pub fn wait_with(&self, options: &WaitOptions<'_>) -> Result<Option<Exit>, Error> {
         self.refuse_own()?;
-        let state = self.poll(PollFlags::IN, options.deadline)?;
+        let mut state = self.state()?;
         if state == State::Alive {
-            return Ok(None);
+            state = self.poll(PollFlags::IN, options.deadline)?;
+            if state == State::Alive {
+                return Ok(None);
+            }
+            if let Some(deadline) = self.at_end(state, options)
+                && self.poll(PollFlags::empty(), deadline)? == State::Reaped
+            {
+                state = State::Reaped;
+            }
         }
         match self.after_end(state, options)? {
             Next::Answer(exit) => Ok(Some(exit)),
@@ -199,7 +207,7 @@ impl ExitHandle {
     /// Describes the end of a process that has ended.
     pub(crate) fn exit(&self, state: State, source: Option<&dyn StatusSource>) -> Exit {
         let (outcome, source) = self.known.get().copied().unwrap_or_else(|| {
-            let learned = learn(self.fd.as_fd(), &self.token, source);
+            let learned = learn(self.fd.as_fd(), state, &self.token, source);
             if learned.0.is_known() {
                 *self.known.get_or_init(|| learned)
             } else {
@@ -209,7 +217,8 @@ impl ExitHandle {
         Exit {
             token: self.token,
             outcome,
-            reaped: state == State::Reaped,
+            // The kernel keeps only what was reaped; that may have been since `state` was read.
+            reaped: state == State::Reaped || source == Some(Source::Pidfd),
             source,
         }
     }
@@ -237,7 +246,26 @@ impl ExitHandle {
         })
     }
 
-    /// Decides what to do about a process that was seen to have ended.
+    /// Decides what to do about a process that has ended just now: until when to wait for the reap
+    /// before anything else, if at all.
+    pub(crate) fn at_end(&self, state: State, options: &WaitOptions<'_>) -> Option<Deadline> {
+        if state != State::Ended || options.until == Until::Reaped {
+            return None;
+        }
+        match ask_kernel(self.fd.as_fd(), state) {
+            KernelSays::Outcome(outcome, source) => {
+                self.known.get_or_init(|| (outcome, Some(source)));
+                None
+            }
+            KernelSays::NotYet => {
+                let patience = Deadline::after(PROMPT_REAP.min(options.grace));
+                Some(patience.min(options.deadline))
+            }
+            KernelSays::Never(_) => None,
+        }
+    }
+
+    /// Decides what to do about a process that has ended.
     pub(crate) fn after_end(&self, state: State, options: &WaitOptions<'_>) -> Result<Next, Error> {
         // Before Linux 6.15 the zombie is the only one who tells, so it is asked in any case.
         let exit = self.exit(state, options.source);

@@ -60,8 +60,9 @@ impl ExitHandle {
     /// Opens exactly the process that `token` names, or none. Never blocks.
     ///
     /// Both halves of the token must be right: a process with its inode and another pid is another
-    /// process. Pid 0, in tokens of processes without a pid where they were made, fits any pid;
-    /// such tokens need Linux 6.14, which opens inodes directly.
+    /// process. From Linux 6.14, which opens inodes directly, the pid may be that of a pid
+    /// namespace below ours, and pid 0, in tokens of processes without a pid where they were made,
+    /// fits any process.
     ///
     /// # Errors
     ///
@@ -92,11 +93,17 @@ impl ExitHandle {
     /// # Errors
     ///
     /// [`Error::NotPidfd`] (`EBADF`): the descriptor is something else; it is closed.
+    /// [`Error::TooManyFiles`], [`Error::Syscall`]: it is, or it is a pidfd of a kernel before 6.9,
+    /// and `/proc`, which knows, cannot be read.
     /// Before Linux 6.9 also [`Error::Ended`], where the process was reaped already.
     pub fn from_pidfd(fd: OwnedFd) -> Result<Self, Error> {
         let entry = proc::entry(&fd);
-        if !lies_on_pidfs(&fd)? && entry == Err(Errno::BADF) {
-            return Err(Error::NotPidfd);
+        if !lies_on_pidfs(&fd)? {
+            // Before Linux 6.9 only `/proc` tells a pidfd from other descriptors.
+            entry.map_err(|errno| match errno {
+                Errno::BADF => Error::NotPidfd,
+                errno => Error::from_call("read /proc/thread-self/fdinfo", errno),
+            })?;
         }
         let flags = fcntl_getfl(&fd).map_err(|errno| Error::from_call("fcntl", errno))?;
         let kind = if flags.contains(OFlags::EXCL) {
@@ -107,7 +114,9 @@ impl ExitHandle {
         let pid = match (sys::pid_in_our_namespace(&fd), entry) {
             (Ok(pid), _) => pid,
             // Kernels before 6.13: `/proc` knows, if it is that of our own namespace.
-            (Err(Errno::NOTTY | Errno::INVAL), Ok(Entry::Pid(pid))) => Some(pid),
+            (Err(Errno::NOTTY | Errno::INVAL), Ok(Entry::Pid(pid))) => {
+                proc::numbers_as_we_do().then_some(pid)
+            }
             (Err(_), _) => None,
         };
         Self::new(fd, pid, kind)
@@ -192,7 +201,9 @@ fn open_by_inode(token: &Token, inode: u64) -> Result<Option<ExitHandle>, Error>
             let mut handle = ExitHandle::new(fd, pid, Kind::Process)?;
             match (pid, token.pid()) {
                 // The inode is somebody's, but not of the process the token speaks of.
-                (Some(found), Some(meant)) if found != meant => Err(Error::Ended(*token)),
+                (Some(found), Some(meant)) if found != meant && !is_numbered(&handle, meant) => {
+                    Err(Error::Ended(*token))
+                }
                 (Some(_), _) => Ok(Some(handle)),
                 // Reaped meanwhile, and the kernel has forgotten the number.
                 (None, meant) => {
@@ -204,6 +215,16 @@ fn open_by_inode(token: &Token, inode: u64) -> Result<Option<ExitHandle>, Error>
         Err(Errno::STALE | Errno::SRCH | Errno::NOENT) => Err(Error::Ended(*token)),
         Err(errno) => Err(Error::from_call("open_by_handle_at", errno)),
     }
+}
+
+/// Says whether a process has this number in a pid namespace below ours, where the token may have
+/// been taken.
+fn is_numbered(handle: &ExitHandle, number: Pid) -> bool {
+    let Ok(Entry::Pid(pid)) = proc::entry(&handle.fd) else {
+        return false;
+    };
+    // Only if it still has its entry was that the one that was read.
+    proc::is_numbered(pid, number) && sys::send_signal(&handle.fd, 0) != Err(Errno::SRCH)
 }
 
 /// Says whether inodes can be opened directly here. Kernels that cannot (6.9 to 6.13) answer as if

@@ -1,6 +1,7 @@
 //! The one place where the crate blocks, and where `EINTR` is retried.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -11,16 +12,19 @@ use rustix::time::{
 
 use crate::{Deadline, Error};
 
+/// For so short a wait a timer is not worth its calls: a suspend makes it late by no more than this.
+const NEAR: Duration = Duration::from_millis(100);
+
 /// Blocks until one of `fds` shows one of its events or `deadline` passes; returns what each shows.
 ///
-/// A finite deadline is a timer of `CLOCK_BOOTTIME`, since poll's own timeout stands still while
-/// the machine is suspended.
+/// A deadline that is not near is a timer of `CLOCK_BOOTTIME`, since poll's own timeout stands
+/// still while the machine is suspended.
 pub(crate) fn poll_until<const N: usize>(
     fds: [(BorrowedFd<'_>, PollFlags); N],
     deadline: Deadline,
 ) -> Result<[PollFlags; N], Error> {
     let timer = match deadline.remaining() {
-        Some(left) if !left.is_zero() => match timer(deadline) {
+        Some(left) if left > NEAR => match timer(deadline) {
             // A wait is not refused for want of a descriptor: poll's own clock has to do.
             Err(Errno::MFILE | Errno::NFILE) => None,
             timer => timer.map_err(|errno| Error::from_call("timerfd_create", errno))?,

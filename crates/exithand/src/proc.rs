@@ -1,11 +1,10 @@
 //! The few things only `/proc` tells.
 
-use std::fs;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::str::FromStr;
 
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::Pid;
 
 /// The fields of `/proc/PID/stat` that the crate stands on.
@@ -39,9 +38,9 @@ impl Stat {
     }
 
     /// Reads the entry of the process that has `pid` in the pid namespace of `/proc`.
-    pub(crate) fn read(pid: Pid) -> io::Result<Self> {
-        let text = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero()))?;
-        Self::parse(&text).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    pub(crate) fn read(pid: Pid) -> Result<Self, Errno> {
+        let text = read(&format!("/proc/{}/stat", pid.as_raw_nonzero()))?;
+        Self::parse(&text).ok_or(Errno::INVAL)
     }
 }
 
@@ -64,8 +63,7 @@ pub(crate) enum Entry {
 /// No `/proc`, or (`EBADF`) a descriptor that is not a pidfd.
 pub(crate) fn entry<Fd: AsFd>(pidfd: Fd) -> Result<Entry, Errno> {
     let path = format!("/proc/thread-self/fdinfo/{}", pidfd.as_fd().as_raw_fd());
-    let text = fs::read_to_string(path)
-        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let text = read(&path)?;
     let pid: i32 = field(&text, "Pid:").ok_or(Errno::BADF)?;
     Ok(match pid {
         ..0 => Entry::Gone,
@@ -73,21 +71,59 @@ pub(crate) fn entry<Fd: AsFd>(pidfd: Fd) -> Result<Entry, Errno> {
     })
 }
 
-/// Returns the process that owns thread `tid`; `None` where there is no such thread.
+/// Says whether the mounted `/proc` numbers processes as our own pid namespace does.
+pub(crate) fn numbers_as_we_do() -> bool {
+    // One number for each namespace from that of `/proc` down to ours; no line without namespaces.
+    numbers("self").is_some_and(|numbers| numbers.len() <= 1)
+}
+
+/// Says whether the process that has `pid` in `/proc` has `number` in one of its pid namespaces.
+pub(crate) fn is_numbered(pid: Pid, number: Pid) -> bool {
+    let numbers = numbers(&pid.as_raw_nonzero().to_string());
+    numbers.is_some_and(|numbers| numbers.contains(&number.as_raw_nonzero().get()))
+}
+
+/// Returns the numbers that a process has from the pid namespace of `/proc` down to its own.
+fn numbers(process: &str) -> Option<Vec<i32>> {
+    // As long as the list of groups, which comes before the line.
+    let text = std::fs::read(format!("/proc/{process}/status")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let numbers = line.unwrap_or_default().split_ascii_whitespace();
+    numbers.map(|number| number.parse().ok()).collect()
+}
+
+/// Returns the process that owns thread `tid`; `None` where there is no such thread, or `/proc`
+/// cannot say.
 pub(crate) fn thread_group_of(tid: Pid) -> Option<Pid> {
-    let text = fs::read(format!("/proc/{}/status", tid.as_raw_nonzero())).ok()?;
-    // The name comes first and may be any bytes but a newline.
-    field(&String::from_utf8_lossy(&text), "Tgid:").and_then(Pid::from_raw)
+    if !numbers_as_we_do() {
+        return None;
+    }
+    let text = read(&format!("/proc/{}/status", tid.as_raw_nonzero())).ok()?;
+    field(&text, "Tgid:").and_then(Pid::from_raw)
 }
 
 /// Returns the real user id of the process that has `pid` in `/proc`.
 pub(crate) fn uid_of(pid: Pid) -> Option<u32> {
-    let text = fs::read(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
-    field(&String::from_utf8_lossy(&text), "Uid:")
+    let text = read(&format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
+    field(&text, "Uid:")
+}
+
+/// Reads a file of `/proc` with no more calls than it takes: waiters that were just woken do so.
+fn read(path: &str) -> Result<Vec<u8>, Errno> {
+    // Longer than any file read here, and as much as the kernel hands over at once.
+    const ROOM: usize = 4096;
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut text = vec![0; ROOM];
+    let length = retry_on_intr(|| rustix::io::read(&file, text.as_mut_slice()))?;
+    text.truncate(length);
+    Ok(text)
 }
 
 /// Reads the first value of the line that starts with `name`.
-fn field<T: FromStr>(text: &str, name: &str) -> Option<T> {
+fn field<T: FromStr>(text: &[u8], name: &str) -> Option<T> {
+    // A process's name, in the first line of its `status`, may be any bytes but a newline.
+    let text = String::from_utf8_lossy(text);
     let value = text.lines().find_map(|line| line.strip_prefix(name))?;
     value.split_ascii_whitespace().next()?.parse().ok()
 }

@@ -54,24 +54,41 @@ pub(crate) async fn wait<R: Reactor>(
 ) -> Result<Option<Exit>, Error> {
     let handle = R::inner(watched);
     handle.refuse_own()?;
-    let end = R::readable(watched, |handle| match handle.state() {
-        Ok(State::Alive) => None,
-        seen => Some(seen),
-    });
-    let Some(state) = before::<R, _>(options.deadline, end).await? else {
-        return Ok(None);
-    };
+    let mut state = handle.state()?;
+    if state == State::Alive {
+        let end = R::readable(watched, |handle| match handle.state() {
+            Ok(State::Alive) => None,
+            seen => Some(seen),
+        });
+        state = match before::<R, _>(options.deadline, end).await? {
+            Some(state) => state,
+            None => return Ok(None),
+        };
+        if let Some(deadline) = handle.at_end(state, options)
+            && reaped_before::<R>(watched, deadline).await?
+        {
+            state = State::Reaped;
+        }
+    }
     match handle.after_end(state, options)? {
         Next::Answer(exit) => Ok(Some(exit)),
         Next::AwaitReap(deadline) => {
-            let reap = R::writable(watched, |handle| match handle.is_reaped() {
-                Ok(false) => None,
-                seen => Some(seen),
-            });
-            let reaped = before::<R, _>(deadline, reap).await?.is_some();
+            let reaped = reaped_before::<R>(watched, deadline).await?;
             Ok(handle.after_reap(reaped, options))
         }
     }
+}
+
+/// Awaits the reap; false once `deadline` has passed.
+async fn reaped_before<R: Reactor>(
+    watched: &R::Watched<ExitHandle>,
+    deadline: Deadline,
+) -> Result<bool, Error> {
+    let reap = R::writable(watched, |handle| match handle.is_reaped() {
+        Ok(false) => None,
+        seen => Some(seen),
+    });
+    Ok(before::<R, _>(deadline, reap).await?.is_some())
 }
 
 /// Awaits a finished member of the set, and takes out all there are.

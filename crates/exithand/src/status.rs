@@ -9,7 +9,7 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 use crate::outcome::{Outcome, Why};
 use crate::proc::{self, Entry, Stat};
 use crate::sys::{self, ExitInfo};
-use crate::{SigInfo, Token};
+use crate::{SigInfo, State, Token};
 
 /// Where an outcome was learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,15 +62,14 @@ pub trait StatusSource: Send + Sync {
 /// Learns how an ended process ended, from the first source that knows.
 pub(crate) fn learn(
     pidfd: BorrowedFd<'_>,
+    state: State,
     token: &Token,
     recorder: Option<&dyn StatusSource>,
 ) -> (Outcome, Option<Source>) {
-    if let Some(outcome) = own_child(pidfd) {
-        return (outcome, Some(Source::Child));
-    }
-    let mut why = match kept_by_kernel(pidfd) {
-        Ok(outcome) => return (outcome, Some(Source::Pidfd)),
-        Err(why) => why,
+    let mut why = match ask_kernel(pidfd, state) {
+        KernelSays::Outcome(outcome, source) => return (outcome, Some(source)),
+        KernelSays::NotYet => None,
+        KernelSays::Never(why) => Some(why),
     };
     match zombie(pidfd) {
         Zombie::Ended(outcome) => return (outcome, Some(Source::Zombie)),
@@ -89,6 +88,28 @@ pub(crate) fn learn(
         },
         None,
     )
+}
+
+/// What the kernel says of an ended process to whoever holds its pidfd.
+pub(crate) enum KernelSays {
+    Outcome(Outcome, Source),
+    /// The reap will make it known.
+    NotYet,
+    Never(Why),
+}
+
+/// Asks the kernel, which takes next to no time.
+pub(crate) fn ask_kernel(pidfd: BorrowedFd<'_>, state: State) -> KernelSays {
+    if state != State::Reaped
+        && let Some(outcome) = own_child(pidfd)
+    {
+        return KernelSays::Outcome(outcome, Source::Child);
+    }
+    match kept_by_kernel(pidfd) {
+        Ok(outcome) => KernelSays::Outcome(outcome, Source::Pidfd),
+        Err(None) => KernelSays::NotYet,
+        Err(Some(why)) => KernelSays::Never(why),
+    }
 }
 
 /// Looks at our own ended child and leaves its status for whoever will reap it.
@@ -137,10 +158,11 @@ fn zombie(pidfd: BorrowedFd<'_>) -> Zombie {
         Ok(Entry::Elsewhere) => return Zombie::Hidden(Why::OtherPidNamespace),
         Err(_) => return Zombie::Hidden(Why::UnseenZombie),
     };
-    // The kernel prints status 0 for readers who fail its ptrace-read check. The same check
-    // guards this link, so reading the link proves that the status is the real one.
-    let may_read = fs::read_link(format!("/proc/{}/ns/user", pid.as_raw_nonzero())).is_ok();
     let stat = Stat::read(pid);
+    // The kernel prints status 0 for readers who fail its ptrace-read check. The same check
+    // guards this link, so reading the link proves that a 0 is the real one.
+    let may_read = matches!(stat, Ok(stat) if stat.wait_status != 0)
+        || fs::read_link(format!("/proc/{}/ns/user", pid.as_raw_nonzero())).is_ok();
     let uid = if may_read { None } else { proc::uid_of(pid) };
     // Only now is it sure that the entry was still that of our process.
     if sys::send_signal(pidfd, 0) == Err(Errno::SRCH) {

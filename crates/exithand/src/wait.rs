@@ -9,6 +9,13 @@ use crate::{Deadline, Outcome, Source, StatusSource, Token};
 /// How long a wait for the end allows for the reap that makes the outcome known, by default.
 pub const DEFAULT_GRACE: Duration = Duration::from_millis(100);
 
+/// How long a waiter that saw the end leaves the zombie to its parent before it asks the zombie.
+///
+/// Most parents reap within microseconds, and then the kernel tells, while reading `/proc` takes
+/// longer than that and keeps the parent waiting. More than a tick (10 ms at most), because
+/// shorter timers are dear.
+pub(crate) const PROMPT_REAP: Duration = Duration::from_millis(20);
+
 /// The event to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Until {

@@ -144,6 +144,18 @@ impl WaitSet {
     /// member any more.
     ///
     /// `visit` must not use the set: it runs under the set's lock.
+    ///
+    /// ```
+    /// # use exithand::{Count, Deadline, ExitHandle, Signal, Until, WaitSet};
+    /// # let mut child = std::process::Command::new("sleep").arg("60").spawn()?;
+    /// let set = WaitSet::new(Until::Ended)?;
+    /// let key = set.add(ExitHandle::from_child(&child)?)?;
+    /// assert!(matches!(set.with_member(key, |it| it.send_signal(Signal::KILL)), Some(Ok(()))));
+    /// assert_eq!(set.wait(Count::All, Deadline::NEVER)?.len(), 1);
+    /// assert!(set.with_member(key, |_| ()).is_none());
+    /// # child.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_member<R>(&self, key: Key, visit: impl FnOnce(&ExitHandle) -> R) -> Option<R> {
         self.lock().slots.get(key).map(visit)
     }

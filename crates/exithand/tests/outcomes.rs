@@ -16,7 +16,7 @@ fn deadly() -> impl Iterator<Item = Signal> {
 }
 
 fn wait(handle: &ExitHandle) -> Exit {
-    let deadline = Deadline::after(Duration::from_secs(60));
+    let deadline = Deadline::after(Duration::from_mins(1));
     let exit = handle.wait(Until::Ended, deadline).unwrap();
     exit.expect("no end was seen")
 }

@@ -26,7 +26,7 @@ const KILLED: &str = "killed-two-threads";
 
 /// Waits without hanging the test if the library misses the end.
 fn wait(handle: &ExitHandle, until: Until) -> Exit {
-    let deadline = Deadline::after(Duration::from_secs(60));
+    let deadline = Deadline::after(Duration::from_mins(1));
     let exit = handle.wait(until, deadline).unwrap();
     exit.expect("no end was seen")
 }

@@ -19,7 +19,7 @@ const WHILE: Duration = Duration::from_millis(400);
 const CPU_AT_MOST: Duration = Duration::from_millis(20);
 
 fn wait(handle: &ExitHandle, until: Until) -> Exit {
-    let deadline = Deadline::after(Duration::from_secs(60));
+    let deadline = Deadline::after(Duration::from_mins(1));
     let exit = handle.wait(until, deadline).unwrap();
     exit.expect("no end was seen")
 }
@@ -27,7 +27,7 @@ fn wait(handle: &ExitHandle, until: Until) -> Exit {
 /// Waits without the grace that a reap may bring an answer in.
 fn at_once(handle: &ExitHandle) -> Exit {
     let options = WaitOptions {
-        deadline: Deadline::after(Duration::from_secs(60)),
+        deadline: Deadline::after(Duration::from_mins(1)),
         grace: Duration::ZERO,
         ..WaitOptions::default()
     };
@@ -42,7 +42,7 @@ fn cpu_of(work: impl FnOnce()) -> Duration {
     let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
     let before = now();
     work();
-    now() - before
+    now().saturating_sub(before)
 }
 
 #[test]
@@ -196,9 +196,12 @@ fn a_zombie_of_our_own_is_readable_without_privilege() {
         return;
     }
     need!(Need::UnprivilegedUser);
-    Apart::start(test_name!(), |command| match geteuid().is_root() {
-        true => run_as(User::NOBODY, command),
-        false => command,
-    })
-    .finish();
+    let unprivileged = |command| {
+        if geteuid().is_root() {
+            run_as(User::NOBODY, command)
+        } else {
+            command
+        }
+    };
+    Apart::start(test_name!(), unprivileged).finish();
 }

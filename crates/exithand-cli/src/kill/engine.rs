@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use exithand::{Errno, Signal};
+use exithand::{Deadline, Errno, Signal};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::cgroup::CgroupScope;
@@ -18,8 +18,9 @@ use super::tree::{Tree, check_roots};
 /// Rounds of looking around and signalling before the wait begins. Who comes later is signalled
 /// while waiting, so a crowd that never stops forking cannot keep the clock from running.
 const ROUNDS_MAX: usize = 32;
-/// Rounds of stopping. Each is at least a millisecond long where somebody is to come to rest.
-const STOPS_MAX: usize = 256;
+/// How long to go on stopping. On a crowded machine a process has to be given the processor before
+/// it stops; a calm tree is stopped within milliseconds.
+const STOPPING_MAX: Duration = Duration::from_secs(5);
 
 /// Signals everybody who is meant, waits until they are gone, sends the second signal to those
 /// who are left at the timeout, and says what became of each.
@@ -41,7 +42,7 @@ pub fn run(request: Request<'_>, observer: &mut dyn Observer) -> Result<Report, 
     }
     let around = match request.scope {
         Scope::Plain => Around::Nobody,
-        Scope::Tree => Around::Tree(Tree::start(&mut members, request.watch)?),
+        Scope::Tree => Around::Tree(Box::new(Tree::start(&mut members, request.watch)?)),
         Scope::Cgroup(cgroup) => Around::Cgroup(CgroupScope::start(cgroup)?),
     };
     let mut course = Course {
@@ -58,7 +59,7 @@ pub fn run(request: Request<'_>, observer: &mut dyn Observer) -> Result<Report, 
 #[derive(Debug)]
 enum Around {
     Nobody,
-    Tree(Tree),
+    Tree(Box<Tree>),
     Cgroup(CgroupScope),
 }
 
@@ -187,13 +188,10 @@ impl Course<'_> {
     }
 
     fn tell_notes(&mut self, observer: &mut dyn Observer) {
-        let notes = match &mut self.around {
-            Around::Nobody => return,
-            Around::Tree(tree) => tree.take_notes(),
-            Around::Cgroup(cgroup) => cgroup.take_notes(),
-        };
-        for note in notes {
-            self.note(note, observer);
+        if let Around::Tree(tree) = &mut self.around {
+            for note in tree.take_notes() {
+                self.note(note, observer);
+            }
         }
     }
 
@@ -205,12 +203,18 @@ impl Course<'_> {
         }
     }
 
-    fn finish(self, grace: Duration, observer: &mut dyn Observer) -> Result<Report, KillError> {
+    fn finish(mut self, grace: Duration, observer: &mut dyn Observer) -> Result<Report, KillError> {
         let (ended_unseen, empty) = match &self.around {
             Around::Nobody => (0, true),
             Around::Tree(tree) => (tree.ended_unseen(), true),
             Around::Cgroup(cgroup) => (0, cgroup.is_empty()?),
         };
+        if let Around::Cgroup(cgroup) = &self.around {
+            cgroup
+                .note()
+                .into_iter()
+                .for_each(|note| self.note(note, observer));
+        }
         let processes = self.members.finish(grace, observer)?;
         let alive = |process: &Process| matches!(process.end, End::Alive);
         let gone = empty && !processes.iter().any(alive);
@@ -241,7 +245,8 @@ enum Settled {
 /// Whoever is killed leaves orphans that no scan can find, so all are stopped first. Where forks
 /// are watched, orphans are found in any case and this only keeps the crowd from growing.
 fn halt(tree: &mut Tree, members: &mut Members<'_>) -> Result<Settled, KillError> {
-    for _ in 0..STOPS_MAX {
+    let deadline = Deadline::after(STOPPING_MAX);
+    while deadline.remaining() != Some(Duration::ZERO) {
         // Asked before the look around: who was at rest then has not forked since.
         let resting = tree.sees_forks() || members.motion() == Motion::AtRest;
         let gathered = tree.gather(members)?;

@@ -129,6 +129,12 @@ impl ForkWatcher {
         }
     }
 
+    /// Makes the buffer as small as the kernel allows: room for two or three events.
+    #[cfg(test)]
+    pub(crate) fn shrink_buffer(&self) {
+        sockopt::set_socket_recv_buffer_size(&self.socket, 1).expect("set SO_RCVBUF");
+    }
+
     /// Sends the subscription and looks for the answer, which the kernel queues within the call.
     ///
     /// It is sent bare first: the answer would not pass the kernel's own filter of events.
@@ -237,6 +243,27 @@ mod tests {
             child,
         };
         assert!(events.contains(&fork), "{events:?}");
+    }
+
+    #[test]
+    fn a_full_buffer_is_told_once_and_what_follows_is_read() {
+        let Ok(mut watcher) = ForkWatcher::start() else {
+            return;
+        };
+        watcher.shrink_buffer();
+        for _ in 0..20 {
+            Command::new("true").status().unwrap();
+        }
+        assert_eq!(watcher.drain(&mut Vec::new()), Ok(Drained::Lost));
+        let mut events = Vec::new();
+        // Others fork too, so the small buffer may be full again.
+        while !events
+            .iter()
+            .any(|it| matches!(it, Event::Fork { parent, .. } if *parent == process::id()))
+        {
+            Command::new("true").status().unwrap();
+            let _either: Result<Drained, Errno> = watcher.drain(&mut events);
+        }
     }
 
     #[test]

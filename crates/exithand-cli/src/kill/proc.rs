@@ -86,6 +86,20 @@ pub(crate) fn motion(pid: u32) -> Motion {
     }
 }
 
+/// Lists the children of all threads of a process; nobody where it is gone, or the kernel was
+/// built without `CONFIG_PROC_CHILDREN`. May miss one while others end.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    let lists = threads.flatten().filter_map(|thread| {
+        let list = fs::read_to_string(thread.path().join("children")).ok()?;
+        let pids: Vec<u32> = list.split(' ').filter_map(|pid| pid.parse().ok()).collect();
+        Some(pids)
+    });
+    lists.flatten().collect()
+}
+
 /// Lists every process with its parent, one after the other: not a picture of one moment.
 pub(crate) fn families() -> io::Result<Vec<(u32, u32)>> {
     let mut families = Vec::new();

@@ -97,8 +97,12 @@ impl Facts {
         let status = read_file(process, "status")?;
         // Read last: what came before is worth something only if the process is still there.
         let stat = read_file(process, "stat")?;
-        Self::parse(&stat, &status, cmdline, cgroups)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc is not as expected"))
+        Self::parse(&stat, &status, cmdline, cgroups).ok_or_else(|| {
+            if is_released(&stat) {
+                return io::ErrorKind::NotFound.into();
+            }
+            io::Error::new(io::ErrorKind::InvalidData, "/proc is not as expected")
+        })
     }
 
     fn parse(
@@ -108,7 +112,7 @@ impl Facts {
         cgroups: Vec<Membership>,
     ) -> Option<Self> {
         let comm = parse_comm(stat)?.to_owned();
-        let stat = Stat::from_read(stat).ok()?;
+        let stat = Stat::from_read(stat).ok().filter(|it| !has_no_group(it))?;
         let mut uids = status_numbers(status, b"Uid:")?;
         let mut gids = status_numbers(status, b"Gid:")?;
         Some(Self {
@@ -146,6 +150,16 @@ impl Facts {
     pub fn is_zombie(&self) -> bool {
         self.state == b'Z'
     }
+}
+
+/// Says whether a process is already taken out of its group and session, as the last thing before
+/// it is gone. The kernel then shows -1 for both.
+fn is_released(stat: &[u8]) -> bool {
+    Stat::from_read(stat).is_ok_and(|stat| has_no_group(&stat))
+}
+
+fn has_no_group(stat: &Stat) -> bool {
+    stat.pgrp < 0 || stat.session < 0
 }
 
 /// Turns "gone" and "hidden" into `None`.
@@ -303,6 +317,15 @@ mod tests {
     fn no_name_poses_as_a_line_of_status() {
         let status = b"Name:\tx\\nUid:\t9\nUid:\t1\t2\t3\t4\n";
         assert_eq!(status_numbers(status, b"Uid:").unwrap().next(), Some(1));
+    }
+
+    #[test]
+    fn a_process_that_is_being_taken_apart_is_gone() {
+        let whole = String::from_utf8(stat(b"x", b'X')).unwrap();
+        let released = whole.replace(" 7 8 0 34817 ", " 0 -1 -1 0 ");
+        assert!(!is_released(whole.as_bytes()) && is_released(released.as_bytes()));
+        let facts = Facts::parse(released.as_bytes(), STATUS, Vec::new(), Vec::new());
+        assert_eq!(facts, None);
     }
 
     #[test]

@@ -31,7 +31,6 @@ pub(crate) struct CgroupScope {
     events: Option<File>,
     /// How many members have no pid in our namespace.
     strangers: usize,
-    notes: Vec<Note>,
 }
 
 impl CgroupScope {
@@ -41,7 +40,6 @@ impl CgroupScope {
             events: files.events()?,
             files,
             strangers: 0,
-            notes: Vec::new(),
         })
     }
 
@@ -111,17 +109,9 @@ impl CgroupScope {
         self.events.as_ref().map(AsFd::as_fd)
     }
 
-    /// Takes out what the user must know.
-    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
-        std::mem::take(&mut self.notes)
-    }
-
-    /// Notes those whom this signal cannot reach.
-    fn note_strangers(&mut self) {
-        let note = Note::OutOfSight(self.strangers);
-        if self.strangers > 0 && !self.notes.contains(&note) {
-            self.notes.push(note);
-        }
+    /// Says what the user must know at the end.
+    pub(crate) fn note(&self) -> Option<Note> {
+        (self.strangers > 0).then_some(Note::OutOfSight(self.strangers))
     }
 
     fn freeze(&self, members: &Members<'_>) -> Result<Frost, KillError> {
@@ -159,12 +149,9 @@ impl CgroupScope {
             }
         }
         members.signal(Signal::KILL, observer)?;
-        match self.files.kill()? {
-            Written::Done => {
-                self.strangers = 0;
-                members.were_sent(Signal::KILL, observer);
-            }
-            Written::Unavailable => self.note_strangers(),
+        if self.files.kill()? == Written::Done {
+            self.strangers = 0;
+            members.were_sent(Signal::KILL, observer);
         }
         Ok(())
     }

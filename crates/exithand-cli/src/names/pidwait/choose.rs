@@ -2,7 +2,8 @@
 
 use std::io;
 
-use exithand::{Error, ExitHandle, Pid, State};
+use exithand::{Errno, Error, ExitHandle, Pid, State};
+use rustix::process::{Resource, getrlimit};
 
 use super::extras::Extras;
 use crate::select::{Detail, Facts, Pick, Selected, Selector, Sense, Table, matches, scan};
@@ -109,7 +110,13 @@ impl Criteria {
             Err(error) if error.is_gone() => return Ok(None),
             opened => opened.map_err(failed)?,
         };
-        let now = Facts::read(before.pid, self.detail()).map_err(Problem::Proc)?;
+        let now = Facts::read(before.pid, self.detail()).map_err(|error| {
+            match Errno::from_io_error(&error) {
+                // The handles took what reading needs.
+                Some(errno @ (Errno::MFILE | Errno::NFILE)) => failed(too_many_files(errno)),
+                _ => Problem::Proc(error),
+            }
+        })?;
         let Some(now) = now.filter(|now| now.start_ticks == before.start_ticks) else {
             return Ok(None);
         };
@@ -123,4 +130,9 @@ impl Criteria {
         let reaped = handle.state().map_err(failed)? == State::Reaped;
         Ok((matches && !reaped).then_some(Selected { handle, facts }))
     }
+}
+
+fn too_many_files(errno: Errno) -> Error {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    Error::TooManyFiles { limit, errno }
 }

@@ -143,7 +143,7 @@ fn known_traps_are_read_as_glibc_reads_them() {
 
 #[test]
 fn random_expressions_are_read_as_glibc_reads_them() {
-    const EXPRESSIONS: usize = 500;
+    const EXPRESSIONS: usize = 1_000;
     let piece = prop::sample::select(vec![
         "a",
         "b",

@@ -140,6 +140,7 @@ fn read(pid: Pid, file: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::select::{Detail, Membership};
 
     #[test]
     fn a_variable_is_met_by_its_whole_name_or_by_name_and_value() {
@@ -159,6 +160,36 @@ mod tests {
                 ..Extras::default()
             };
             assert_eq!(extras.environment_holds(environ), holds, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_cgroup_is_met_exactly_and_in_version_2() {
+        let facts = Facts::read(rustix::process::getpid(), Detail::Full).unwrap();
+        for (controllers, path, holds) in [
+            ("", "/a/b", true),
+            ("", "/a/b (deleted)", true),
+            ("", "/a", false),
+            ("", "/a/b/c", false),
+            ("memory", "/a/b", false),
+        ] {
+            let membership = Membership {
+                controllers: controllers.into(),
+                path: path.into(),
+            };
+            let facts = Facts {
+                cgroups: vec![membership],
+                ..facts.clone().unwrap()
+            };
+            let extras = Extras {
+                cgroups: vec![b"/x".to_vec(), b"/a/b".to_vec()],
+                ..Extras::default()
+            };
+            assert_eq!(
+                extras.cgroup_holds(&facts),
+                holds,
+                "{controllers:?} {path:?}"
+            );
         }
     }
 

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 
 use exithand::{Count, Deadline, Errno, Error, Until, WaitSet};
 
-use super::io_set::{Failure, Io, WriteError, cause};
+use super::io_set::{Failure, Io, WriteError, cause, strerror};
 use super::{Name, version};
 use crate::limits::raise_descriptor_limit;
 use crate::select::Selected;
@@ -81,11 +81,11 @@ fn open_matching(criteria: &Criteria) -> Result<Vec<Selected>, Failure> {
             let pid = pid.as_raw_nonzero();
             Failure::of(FATAL, NAME, &format!("opening pid {pid} failed: {cause}"))
         }
-        Problem::Proc(error) => Failure::of(
-            FATAL,
-            NAME,
-            &format!("cannot read the processes from /proc: {error}"),
-        ),
+        Problem::Proc(error) => {
+            let cause = Errno::from_io_error(&error).map_or_else(|| error.to_string(), strerror);
+            let message = format!("cannot read the processes from /proc: {cause}");
+            Failure::of(FATAL, NAME, &message)
+        }
     })
 }
 

@@ -8,13 +8,19 @@
 //! becomes a handle in three steps: open it, read all events that came meanwhile, and believe it
 //! only if none of them gave the pid to somebody else. No clocks are compared.
 //!
+//! One gap is left, some microseconds long: a member born after the look before the watch, and
+//! reaped before the look after it, can leave an orphan that nothing ties to the tree.
+//!
 //! Where forks cannot be watched only scans remain. They find whoever has a living parent in the
 //! tree; who has left is reported as a gap ([`Note::Unwatched`]).
 
-use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd};
+mod scan;
 
-use exithand::{ExitHandle, State};
+use std::collections::{HashMap, HashSet};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use exithand::{Deadline, ExitHandle, State};
 
 use super::fork_events::{Event, Kinds};
 use super::forks::{Drained, ForkWatcher, Unwatchable};
@@ -23,11 +29,12 @@ use super::lineage::{Birth, Lineage, Newborn};
 use super::members::{Members, number};
 use super::proc;
 use super::report::{KillError, Note, Watch};
+use scan::Sighted;
 
 /// Events are read again after so many handles were opened, or the socket's buffer would overflow.
 const OPENED_AT_A_TIME: usize = 32;
-/// A scan that keeps finding somebody is a tree that outruns it.
-const SCANS_MAX: usize = 16;
+/// A tree that shows somebody unknown for so long outruns us.
+const SCANNING_MAX: Duration = Duration::from_secs(5);
 /// The init process of the pid namespace.
 const INIT: u32 = 1;
 
@@ -40,6 +47,8 @@ pub(crate) struct Tree {
     held: HashMap<u32, Birth>,
     /// Forked, but not opened yet.
     newborns: Vec<Newborn>,
+    /// Zombies of the tree that were seen, so as not to be taken for somebody new.
+    seen_ended: HashSet<u32>,
     /// Whether events were dropped since the last scan.
     lost: bool,
     ended_unseen: usize,
@@ -49,25 +58,30 @@ pub(crate) struct Tree {
 impl Tree {
     /// Watches and scans for all who are of the tree of these members now.
     pub(crate) fn start(members: &mut Members<'_>, watch: Watch) -> Result<Self, KillError> {
+        let mut tree = Self {
+            watcher: None,
+            lineage: Lineage::new([]),
+            held: HashMap::new(),
+            newborns: Vec::new(),
+            seen_ended: HashSet::new(),
+            lost: false,
+            ended_unseen: 0,
+            notes: Vec::new(),
+        };
+        // Whoever is held when the watch begins need not be found afterwards.
+        let _untold: Sighted = tree.scan(members)?;
         let started = match watch {
             Watch::Forks => ForkWatcher::start(),
             Watch::Nothing => Err(Unwatchable::NotAsked),
         };
-        let (watcher, notes) = match started {
-            Ok(watcher) => (Some(watcher), Vec::new()),
-            Err(why) => (None, vec![Note::Unwatched(why)]),
-        };
-        let mut tree = Self {
-            watcher,
-            lineage: Lineage::new([]),
-            held: HashMap::new(),
-            newborns: Vec::new(),
-            lost: false,
-            ended_unseen: 0,
-            notes,
-        };
-        tree.begin(members)?;
-        tree.rescan(members)?;
+        match started {
+            Ok(watcher) => {
+                tree.watcher = Some(watcher);
+                tree.begin(members)?;
+                tree.rescan(members)?;
+            }
+            Err(why) => tree.notes.push(Note::Unwatched(why)),
+        }
         Ok(tree)
     }
 
@@ -79,8 +93,11 @@ impl Tree {
     /// Takes in everybody who was forked since the last look.
     pub(crate) fn gather(&mut self, members: &mut Members<'_>) -> Result<Gathered, KillError> {
         if self.watcher.is_none() {
-            let new = self.scan(members)?;
-            return Ok(Gathered { new, again: false });
+            let sighted = self.scan(members)?;
+            return Ok(Gathered {
+                new: sighted.new,
+                again: sighted.fleeting > 0,
+            });
         }
         self.drain()?;
         let mut new = self.open_newborns(members)?;
@@ -121,6 +138,7 @@ impl Tree {
         self.lineage.restart(certain.iter().copied());
         self.newborns.clear();
         self.held.clear();
+        self.seen_ended.clear();
         for pid in certain {
             self.held
                 .extend(self.lineage.birth(pid).map(|birth| (pid, birth)));
@@ -128,64 +146,23 @@ impl Tree {
         Ok(())
     }
 
-    /// Scans until nobody new is found, and from then on relies on events.
+    /// Looks until nobody unknown is seen, and from then on relies on events.
     fn rescan(&mut self, members: &mut Members<'_>) -> Result<usize, KillError> {
-        let mut total = 0;
-        for _ in 0..SCANS_MAX {
-            let new = self.scan(members)?;
-            total += new;
-            if new == 0 {
-                break;
+        let deadline = Deadline::after(SCANNING_MAX);
+        let mut new = 0;
+        while deadline.remaining() != Some(Duration::ZERO) {
+            let sighted = self.scan(members)?;
+            new += sighted.new + self.open_newborns(members)?;
+            if sighted == Sighted::default() {
+                self.lineage.settle();
+                self.watcher
+                    .as_ref()
+                    .inspect(|watcher| watcher.only(Kinds::Forks));
+                return Ok(new);
             }
         }
-        if let Some(watcher) = &self.watcher {
-            self.lineage.settle();
-            watcher.only(Kinds::Forks);
-        }
-        Ok(total)
-    }
-
-    /// Reads `/proc` once; returns how many new members it showed.
-    fn scan(&mut self, members: &mut Members<'_>) -> Result<usize, KillError> {
-        let families = proc::families().map_err(|error| KillError::Proc {
-            path: "/proc",
-            error,
-        })?;
-        self.drain()?;
-        let mut new = 0;
-        for pid in proc::descendants(&families, |pid| members.owns(pid)) {
-            new += usize::from(self.admit(pid, members)?);
-        }
-        if self.watcher.is_some() {
-            let revealed = self.lineage.replay();
-            self.newborns.extend(revealed);
-            new += self.open_newborns(members)?;
-        }
+        self.notes.push(Note::Unsettled);
         Ok(new)
-    }
-
-    /// Takes a process in if its parent is a member for certain; says whether it did.
-    fn admit(&mut self, pid: u32, members: &mut Members<'_>) -> Result<bool, KillError> {
-        let Some(handle) = open(pid)? else {
-            return Ok(false);
-        };
-        let Some(stat) = proc::stat(pid) else {
-            return Ok(false);
-        };
-        // Asked after the parent was read: a parent that is unreaped now was so all the time.
-        if stat.is_kernel_thread() || pid == INIT || !members.owns(stat.parent) {
-            return Ok(false);
-        }
-        self.drain()?;
-        // Asked after the events were read: what they said of this pid, they said of this process.
-        if handle.state()? != State::Alive {
-            return Ok(false);
-        }
-        self.lineage.find(pid);
-        self.held
-            .extend(self.lineage.birth(pid).map(|birth| (pid, birth)));
-        members.add(handle, Some(stat.parent), None)?;
-        Ok(true)
     }
 
     /// Opens those forked since; returns how many were held. Leaves those forked meanwhile.
@@ -273,4 +250,57 @@ pub(crate) fn check_roots(roots: &[ExitHandle]) -> Result<(), KillError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use exithand::{Signal, Until};
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Child, Command, Stdio};
+
+    struct Ended(Child);
+
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            self.0.stdin = None;
+            drop(self.0.wait());
+        }
+    }
+
+    /// On a line forks twelve processes that stay until stdin closes, and says so.
+    fn forker() -> Ended {
+        let script = "exec 3<&0; read -r go; \
+            for i in 1 2 3 4 5 6 7 8 9 10 11 12; do cat <&3 >&2 & done; echo done; wait";
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        Ended(command.stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    #[test]
+    fn after_a_loss_of_events_a_scan_finds_those_with_a_parent_and_says_so() {
+        let mut forker = forker();
+        let mut members = Members::new(Until::Ended, None).unwrap();
+        members
+            .add(ExitHandle::from_child(&forker.0).unwrap(), None, None)
+            .unwrap();
+        let mut tree = Tree::start(&mut members, Watch::Forks).unwrap();
+        let Some(watcher) = &tree.watcher else {
+            return;
+        };
+        watcher.shrink_buffer();
+        forker.0.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(forker.0.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+
+        while tree.gather(&mut members).unwrap().again {}
+        assert!(tree.take_notes().contains(&Note::ForksLost));
+        assert_eq!(members.awaited(), 13);
+        assert_eq!(members.signal(Signal::TERM, &mut ()).unwrap(), 13);
+    }
 }

@@ -1,14 +1,15 @@
 //! `kill` against trees that fork, detach, exec and refuse; the truth is a cgroup around each.
 
-mod kill_support;
-
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Duration;
 
-use exithand::{Outcome, Signal};
-use exithand_cli::kill::{End, KillError, Note, Scope, Survivors, Watch, run};
-use exithand_testkit::{Need, Pid, need};
+use exithand::{ExitHandle, Outcome, Signal};
+use exithand_cli::kill::{End, KillError, Note, Scope, Survivors, Unwatchable, Watch, run};
+use exithand_testkit::{Need, Pid, User, need, run_as, run_isolated, test_name};
 
-use kill_support::{Stage, handle, outcomes, request};
+use crate::stage::{Stage, handle, outcomes, request};
 
 const TERM: Signal = Signal::TERM;
 const KILL: Signal = Signal::KILL;
@@ -98,7 +99,12 @@ fn a_tree_that_is_still_growing_is_killed_whole() {
             let mut asked = request(Scope::Tree, signal, [handle(script.pid())]);
             asked.watch = watch;
             let report = run(asked, &mut ()).unwrap();
-            assert_eq!(stage.survivors(), [0; 0], "{signal} {watch:?}");
+            assert_eq!(
+                stage.survivors(),
+                [0; 0],
+                "{signal} {watch:?}: {:?}",
+                report.notes
+            );
             assert_eq!(report.survivors, Survivors::None, "{signal} {watch:?}");
             let killed = Outcome::Killed {
                 signal,
@@ -222,6 +228,81 @@ fn a_process_named_twice_is_one() {
     let report = run(request(Scope::Plain, TERM, twice), &mut ()).unwrap();
     assert_eq!(report.processes.len(), 1);
     assert_eq!(report.processes[0].signals, [TERM]);
+}
+
+#[test]
+fn without_a_watch_of_forks_a_chain_is_caught_or_the_answer_says_so() {
+    need!(Need::Cgroup2);
+    let stage = Stage::new();
+    let actor = stage.actor(&["fork-bomb-bounded", "5"]);
+    let mut asked = request(Scope::Tree, KILL, [handle(actor.pid())]);
+    asked.watch = Watch::Nothing;
+    let report = run(asked, &mut ()).unwrap();
+    let unsettled = report.notes.contains(&Note::Unsettled);
+    assert!(
+        stage.survivors().is_empty() || unsettled,
+        "{:?}",
+        report.notes
+    );
+}
+
+/// Names the process to signal to the test that runs again as another user.
+const FOREIGN: &str = "EXITHAND_TEST_FOREIGN";
+
+#[test]
+fn a_process_of_another_user_is_named_and_not_waited_for() {
+    if let Ok(pid) = std::env::var(FOREIGN) {
+        let foreign = handle(Pid::from_raw(pid.parse().unwrap()).unwrap());
+        let report = run(request(Scope::Tree, TERM, [foreign]), &mut ()).unwrap();
+        let [process] = &report.processes[..] else {
+            panic!("{report:?}");
+        };
+        assert!(matches!(
+            process.refused,
+            Some(exithand::Error::NotPermitted { .. })
+        ));
+        assert!(process.signals.is_empty());
+        assert_eq!(report.survivors, Survivors::Some);
+        return;
+    }
+    need!(Need::OtherUsers);
+    let actor = exithand_testkit::actor(&["hang"]);
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let program = directory.path().join("test");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mut command = Command::new(&program);
+    command
+        .args([test_name!(), "--exact"])
+        .env(FOREIGN, actor.pid().to_string());
+    let output = run_as(User::NOBODY, command).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_tree_in_a_pid_namespace_is_killed_though_forks_cannot_be_watched() {
+    run_isolated(test_name!(), || {
+        let script = "for i in 1 2 3; do (tail -f /dev/null & exec tail -f /dev/null) & done; wait";
+        let mut root = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        let target = ExitHandle::from_child(&root).unwrap();
+        let report = run(request(Scope::Tree, KILL, [target]), &mut ()).unwrap();
+        assert_eq!(
+            report.notes,
+            [Note::Unwatched(Unwatchable::OtherPidNamespace)]
+        );
+        assert_eq!(report.survivors, Survivors::None);
+        root.wait().unwrap();
+        // Whoever is left would be a child of ours by now, as we are process 1 here.
+        while rustix::process::wait(rustix::process::WaitOptions::NOHANG)
+            .is_ok_and(|it| it.is_some())
+        {}
+        let children = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
+        assert_eq!(children.map(|_| ()), Err(rustix::io::Errno::CHILD));
+    });
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! `kill --cgroup` against v2 and v1 cgroups whose members fork, detach and refuse.
 
-mod kill_support;
-
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +7,7 @@ use exithand::Signal;
 use exithand_cli::kill::{Cgroup, CgroupError, Report, Scope, Survivors, run};
 use exithand_testkit::{Hierarchy, Need, need};
 
-use kill_support::{Stage, request};
+use crate::stage::{Stage, request};
 
 const TERM: Signal = Signal::TERM;
 const KILL: Signal = Signal::KILL;

@@ -1,5 +1,4 @@
-#![expect(dead_code, reason = "each of the tests uses a part of it")]
-//! A cgroup around a tree, so that nothing escapes the test and everything can be counted.
+//! A cgroup around what a test starts, so that nothing escapes and everything can be counted.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
