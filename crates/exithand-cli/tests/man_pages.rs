@@ -30,6 +30,9 @@ const PAGES: [(&str, &str); 7] = [
     ),
 ];
 
+/// A page about no subcommand: the tools that the program stands in for.
+const NAMES: &str = include_str!("../../../man/exithand-names.7");
+
 /// Returns the text from `.Sh NAME` to the next section.
 fn section<'a>(page: &'a str, name: &str) -> &'a str {
     let heading = format!("\n.Sh {name}\n");
@@ -227,7 +230,7 @@ fn complaints(program: &str, args: &[&str], page: &str) -> String {
 #[test]
 fn mandoc_has_nothing_to_complain_about() {
     need!(Need::Program("mandoc"));
-    for (name, page) in PAGES {
+    for (name, page) in PAGES.into_iter().chain([("names", NAMES)]) {
         let said = complaints("mandoc", &["-T", "lint", "-W", "warning"], page);
         assert_eq!(said, "", "exithand {name}");
     }
@@ -236,7 +239,7 @@ fn mandoc_has_nothing_to_complain_about() {
 #[test]
 fn groff_has_nothing_to_complain_about() {
     need!(Need::Program("groff"));
-    for (name, page) in PAGES {
+    for (name, page) in PAGES.into_iter().chain([("names", NAMES)]) {
         let said = complaints("groff", &["-mandoc", "-ww", "-z", "-Tutf8"], page);
         assert_eq!(said, "", "exithand {name}");
     }
