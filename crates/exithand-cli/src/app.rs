@@ -48,7 +48,7 @@ fn subcommand(command: &Command) -> Result<ExitCode, Failure> {
 /// Opens standard output for results, with colours where they are seen.
 fn stdout(command: &Command) -> Result<impl Write, Failure> {
     if sys::stdout_was_closed() && !command.is_quiet() {
-        let advice = "standard output is closed: nobody would see the results (--quiet wants none)";
+        let advice = "standard output is closed, and the results would be lost: open it";
         return Err(Failure::Failed(anyhow!(advice)));
     }
     Ok(BufWriter::new(anstream::AutoStream::auto(io::stdout())))

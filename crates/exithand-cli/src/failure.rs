@@ -86,8 +86,9 @@ impl From<KillError> for Failure {
         match error {
             KillError::Handle(error) => error.into(),
             KillError::Cgroup(kill::CgroupError::NotFound { .. }) => Self::Missing(error.into()),
-            KillError::Cgroup(kill::CgroupError::File { .. }) => Self::Failed(error.into()),
-            KillError::Proc { .. } | KillError::Syscall { .. } => Self::Failed(error.into()),
+            KillError::Cgroup(kill::CgroupError::File { .. })
+            | KillError::Proc { .. }
+            | KillError::Syscall { .. } => Self::Failed(error.into()),
             error => Self::Usage(error.into()),
         }
     }

@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
-use serde::Serialize;
+use exithand::BootId;
 
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::target::TargetArgs;
+use crate::output::{Format, Reporter, Standing};
+use crate::target::{Label, Target, TargetArgs};
 
 /// Print names that no later process can have
 ///
@@ -26,50 +27,30 @@ pub struct Args {
     targets: TargetArgs,
 }
 
-#[derive(Serialize)]
-struct Record<'a> {
-    v: u8,
-    target: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pid: Option<i32>,
-    token: String,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    comm: &'a str,
-    state: &'static str,
-}
-
 /// Prints one token a target to `out`, in the order given.
 ///
 /// # Errors
 ///
 /// A missing failure for a target that does not exist, unless `--missing ok`.
 pub fn run(args: &Args, mut out: impl Write) -> Result<ExitCode, Failure> {
-    for target in args.targets.open()?.targets {
-        let token = target.label.token;
-        let token = if args.boot {
-            token.with_boot_id()?
-        } else {
-            token
-        };
-        if !args.json {
-            writeln!(out, "{token}")?;
-            continue;
+    let opened = args.targets.open()?;
+    let boot = args.boot.then(BootId::current).transpose()?;
+    let named = opened.targets.into_iter().map(|Target { label, handle }| {
+        let token = boot.map_or(label.token, |boot| label.token.of_boot(boot));
+        (Label { token, ..label }, handle)
+    });
+    if args.json {
+        let mut reporter = Reporter::new(&mut out, Format::Json, std::iter::empty());
+        for (label, handle) in named {
+            reporter.target(&label, Standing::Is(handle.state()?))?;
         }
-        let state = match target.handle.state()? {
-            exithand::State::Alive => "alive",
-            exithand::State::Ended => "ended",
-            exithand::State::Reaped => "reaped",
-        };
-        let record = Record {
-            v: 1,
-            target: &target.label.word,
-            pid: target.label.pid.map(|pid| pid.as_raw_nonzero().get()),
-            token: token.to_string(),
-            comm: &target.label.comm,
-            state,
-        };
-        serde_json::to_writer(&mut out, &record).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        for absent in &opened.absent {
+            reporter.absent(absent)?;
+        }
+    } else {
+        for (label, _) in named {
+            writeln!(out, "{}", label.token)?;
+        }
     }
     out.flush()?;
     Ok(ExitCode::Success)

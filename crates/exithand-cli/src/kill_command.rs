@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use exithand::{ExitHandle, Signal, Until};
+use exithand::{ExitHandle, Signal, State, Until};
 
 use crate::duration;
 use crate::exit_code::ExitCode;
@@ -212,7 +212,7 @@ impl<W: Write> Screen<W> {
                 self.say(&refused.to_string());
             }
             if let End::Alive = process.end {
-                self.print(process, Standing::Alive);
+                self.print(process, Standing::Is(State::Alive));
             }
         }
         let left = |it: &&Process| matches!(it.end, End::Alive) && it.refused.is_none();

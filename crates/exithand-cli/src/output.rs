@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use exithand::{Exit, Outcome, Signal};
+use exithand::{Exit, Outcome, Signal, State};
 use serde::Serialize;
 
 use crate::target::{Absent, Label};
@@ -33,8 +33,8 @@ impl Format {
 /// What is known of a process when its line is printed.
 #[derive(Debug, Clone, Copy)]
 pub enum Standing {
-    /// It runs on.
-    Alive,
+    /// In this state; how it ended, if it has, is not asked.
+    Is(State),
     /// It has ended.
     Finished(Exit),
 }
@@ -95,7 +95,7 @@ impl<W: Write> Reporter<W> {
             }
             Format::Text => {
                 let (style, words) = match standing {
-                    Standing::Alive => (Style::new(), "alive".to_owned()),
+                    Standing::Is(state) => (Style::new(), state_word(state).to_owned()),
                     Standing::Finished(exit) => (style(exit.outcome), exit.to_string()),
                 };
                 self.line(&target.number(), &target.comm, style, &words)
@@ -149,6 +149,14 @@ impl<W: Write> Reporter<W> {
     }
 }
 
+fn state_word(state: State) -> &'static str {
+    match state {
+        State::Alive => "alive",
+        State::Ended => "ended",
+        State::Reaped => "reaped",
+    }
+}
+
 fn style(outcome: Outcome) -> Style {
     match outcome {
         Outcome::Exited(0) => AnsiColor::Green.on_default(),
@@ -159,7 +167,7 @@ fn style(outcome: Outcome) -> Style {
 
 /// One line of `--json`; the fields of the contract's section 8.
 #[derive(Debug, Serialize)]
-pub struct Record<'a> {
+struct Record<'a> {
     v: u8,
     target: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -210,9 +218,9 @@ impl<'a> Record<'a> {
 
 fn record(target: &Label, standing: Standing) -> Record<'_> {
     let state = match standing {
-        Standing::Alive => "alive",
-        Standing::Finished(exit) if exit.reaped => "reaped",
-        Standing::Finished(_) => "ended",
+        Standing::Is(state) => state_word(state),
+        Standing::Finished(exit) if exit.reaped => state_word(State::Reaped),
+        Standing::Finished(_) => state_word(State::Ended),
     };
     let known = Record {
         pid: target.pid.map(|pid| pid.as_raw_nonzero().get()),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use exithand::{Count, Deadline, ExitHandle, Key, Until, WaitOptions, WaitSet};
+use exithand::{Count, Deadline, ExitHandle, Key, State, Until, WaitOptions, WaitSet};
 
 use crate::duration;
 use crate::exit_code::ExitCode;
@@ -184,7 +184,7 @@ impl<W: Write> Waiting<'_, W> {
     /// Lists those who are still alive; returns how many.
     fn report_alive(&mut self) -> Result<usize, Failure> {
         for label in self.awaited.values() {
-            self.reporter.target(label, Standing::Alive)?;
+            self.reporter.target(label, Standing::Is(State::Alive))?;
         }
         self.reporter.flush()?;
         Ok(self.awaited.len())

@@ -88,10 +88,16 @@ impl Token {
     ///
     /// [`Error::Syscall`] where `/proc/sys/kernel/random/boot_id` cannot be read.
     pub fn with_boot_id(self) -> Result<Self, Error> {
-        Ok(Self {
-            boot: Some(BootId::current()?),
+        BootId::current().map(|boot| self.of_boot(boot))
+    }
+
+    /// Returns the token in its storable form, with the id of the boot it was taken in.
+    #[must_use]
+    pub fn of_boot(self, boot: BootId) -> Self {
+        Self {
+            boot: Some(boot),
             ..self
-        })
+        }
     }
 
     /// Says whether both tokens name the same process; a token without a boot id belongs to the
