@@ -56,7 +56,7 @@ use ::async_io::Async;
 
 use crate::reactor::{self, Reactor, or_would_block};
 use crate::sys::watched::OwnsFd;
-use crate::{Error, Exit, ExitHandle, Key, Until, WaitOptions, WaitSet};
+use crate::{Error, Exit, ExitHandle, Key, State, Until, WaitOptions, WaitSet};
 
 /// An [`ExitHandle`] whose waits are `async`, on async-io's event loop.
 ///
@@ -97,6 +97,16 @@ impl AsyncExitHandle {
     /// As [`ended`](Self::ended); also [`Error::Unsupported`] on a kernel older than 6.9.
     pub async fn reaped(&self) -> Result<Exit, Error> {
         self.wait_for_ever(Until::Reaped).await
+    }
+
+    /// Waits for the event alone, without asking how the process ended, which takes a few system
+    /// calls more: for those who have somebody to wake at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`reaped`](Self::reaped).
+    pub async fn reached(&self, until: Until) -> Result<State, Error> {
+        reactor::reached::<AsyncIo>(&self.0, until).await
     }
 
     /// Waits as [`ExitHandle::wait_with`] does: until the event or the deadline, which gives
