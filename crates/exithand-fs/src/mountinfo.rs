@@ -57,10 +57,7 @@ half a line
     #[test]
     fn finds_the_topmost_mount() {
         assert_eq!(topmost_type(LIST, b"/proc"), Some(b"proc".as_slice()));
-        assert_eq!(
-            topmost_type(LIST, b"/run/exit hand"),
-            Some(TYPE.as_bytes())
-        );
+        assert_eq!(topmost_type(LIST, b"/run/exit hand"), Some(TYPE.as_bytes()));
         assert_eq!(topmost_type(LIST, b"/run"), None);
         assert_eq!(topmost_type(b"", b"/"), None);
     }

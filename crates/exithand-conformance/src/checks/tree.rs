@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use exithand_testkit::{Actor, Pid, actor};
@@ -55,15 +56,9 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::new(
         "directory-events-with-open-files",
-        "the same while files of the process are open",
+        "the same where files of the process were open, at the latest once they are closed",
         &[Feature::DirectoryEvents],
         |site| directory_is_deleted(site, Holding::Files),
-    ),
-    Check::new(
-        "directory-events-in-the-root",
-        "who watches the root with inotify sees PID deleted",
-        &[Feature::DirectoryEvents],
-        deleted_from_the_root,
     ),
 ];
 
@@ -243,11 +238,8 @@ enum Holding {
     Files,
 }
 
-/// Events of an inotify descriptor, and the names they carry, until one of them is `wanted`.
-fn until_event(
-    inotify: &std::os::fd::OwnedFd,
-    wanted: impl Fn(ReadFlags, &str) -> bool,
-) -> Checked<bool> {
+/// Reads events of an inotify descriptor until one says that what is watched was deleted.
+fn until_deleted(inotify: &OwnedFd) -> Checked<bool> {
     loop {
         if poll(&mut [PollFd::new(inotify, PollFlags::IN)], Some(&SOON))? == 0 {
             return Ok(false);
@@ -255,11 +247,7 @@ fn until_event(
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut events = inotify::Reader::new(inotify, &mut buffer);
         loop {
-            let event = events.next()?;
-            let name = event
-                .file_name()
-                .map(|it| it.to_string_lossy().into_owned());
-            if wanted(event.events(), &name.unwrap_or_default()) {
+            if events.next()?.events().contains(ReadFlags::DELETE_SELF) {
                 return Ok(true);
             }
             if events.is_buffer_empty() {
@@ -267,10 +255,6 @@ fn until_event(
             }
         }
     }
-}
-
-fn no_events(what: &str) -> Stop {
-    Stop::Absent(format!("{what} within {} s", SOON.tv_sec))
 }
 
 fn directory_is_deleted(site: &Site, holding: Holding) -> Checked {
@@ -284,25 +268,9 @@ fn directory_is_deleted(site: &Site, holding: Holding) -> Checked {
     };
     actor.release();
     actor.wait();
-    let deleted = until_event(&inotify, |flags, _| flags.contains(ReadFlags::DELETE_SELF))?;
+    // While a file is open the kernel keeps the inode of its directory, and is silent about it.
     drop(held);
-    deleted
-        .then_some(())
-        .ok_or_else(|| no_events("no DELETE_SELF of PID"))
-}
-
-fn deleted_from_the_root(site: &Site) -> Checked {
-    let mut actor = actor(&["wait-then-exit", "0"]);
-    let pid = number(actor.pid());
-    let inotify = inotify::init(CreateFlags::CLOEXEC)?;
-    inotify::add_watch(&inotify, site.root(), WatchFlags::DELETE).context("watch the root")?;
-    stat(site.process(actor.pid()))?;
-    actor.release();
-    actor.wait();
-    let deleted = until_event(&inotify, |flags, name| {
-        flags.contains(ReadFlags::DELETE) && name == pid
-    })?;
-    deleted
-        .then_some(())
-        .ok_or_else(|| no_events("no DELETE of PID in the root"))
+    let deleted = until_deleted(&inotify)?;
+    let silent = || Stop::Absent(format!("no DELETE_SELF of PID within {} s", SOON.tv_sec));
+    deleted.then_some(()).ok_or_else(silent)
 }
