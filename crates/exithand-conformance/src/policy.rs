@@ -1,6 +1,10 @@
 //! Who may learn an outcome, as the implementation was told.
 
 use clap::ValueEnum;
+use exithand_testkit::Need;
+use rustix::process::geteuid;
+
+use crate::verdict::{Checked, Stop};
 
 /// The status policy in force: the contract's mount option `status=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -27,7 +31,27 @@ pub(crate) enum Reader {
     Root,
 }
 
+impl Reader {
+    /// How this process stands to others that it calls its own, which root does to all.
+    pub(crate) fn ourselves(self) -> Self {
+        if geteuid().is_root() {
+            Self::Root
+        } else {
+            self
+        }
+    }
+}
+
 impl Policy {
+    /// Skips unless this process, which stands so to others, may learn outcomes.
+    pub(crate) fn need_admitted(self, reader: Reader) -> Checked {
+        if self.admits(reader.ourselves(), Need::PidfdInfoExit.met()) {
+            return Ok(());
+        }
+        let why = "the policy in force keeps outcomes from this user";
+        Err(Stop::Skipped(why.to_owned()))
+    }
+
     /// Whether this reader may learn the outcome at some time; the kernel tells anybody once the
     /// process is reaped, if it tells at all.
     pub(crate) fn admits(self, reader: Reader, kernel_tells_all: bool) -> bool {

@@ -9,6 +9,7 @@ use rustix::process::Pid;
 
 use super::Check;
 use crate::feature::Feature;
+use crate::policy::Reader as Stands;
 use crate::site::{Site, number, open_directory, open_file};
 use crate::verdict::{Checked, Context, Stop, ensure, refused, same};
 use crate::watch::{read_once, read_to_end, shows_nothing, shows_readable, until_readable};
@@ -183,6 +184,7 @@ fn reused_pid(site: &Site) -> Checked {
 }
 
 fn reused_pid_siginfo(site: &Site) -> Checked {
+    site.policy().need_admitted(Stands::Parent)?;
     let mut first = actor(&["wait-then-exit", "7"]);
     let pid = first.pid();
     let file = site.open_nonblocking(pid, "siginfo")?;

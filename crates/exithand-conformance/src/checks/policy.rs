@@ -2,7 +2,6 @@
 
 use exithand_testkit::{Actor, Need, User, actor, actor_command, run_as};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 
 use super::Check;
 use crate::feature::Feature;
@@ -134,20 +133,11 @@ fn judge(site: &Site, mut actor: Actor, reader: Reader, user: Option<User>) -> C
     Ok(())
 }
 
-/// How this process itself stands to what it is allowed.
-fn unless_root(reader: Reader) -> Reader {
-    if geteuid().is_root() {
-        Reader::Root
-    } else {
-        reader
-    }
-}
-
 /// The suite itself opens and reads.
 fn status_for_the_parent(site: &Site) -> Checked {
     let admitted = site
         .policy()
-        .admits(unless_root(Reader::Parent), Need::PidfdInfoExit.met());
+        .admits(Reader::Parent.ourselves(), Need::PidfdInfoExit.met());
     let mut actor = actor(&["wait-then-exit", "8"]);
     let path = site.file(actor.pid(), "siginfo");
     let opened = crate::site::open_file(&path, rustix::fs::OFlags::NONBLOCK);
@@ -168,7 +158,7 @@ fn status_for_the_same_user(site: &Site) -> Checked {
         judge(site, foreign("2"), Reader::SameUser, Some(User::STRANGER))?;
     }
     let own = actor(&["wait-then-exit", "2"]);
-    judge(site, own, unless_root(Reader::SameUser), None)
+    judge(site, own, Reader::SameUser.ourselves(), None)
 }
 
 fn status_for_strangers(site: &Site) -> Checked {

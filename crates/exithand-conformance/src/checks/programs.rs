@@ -4,6 +4,7 @@ use exithand_testkit::actor;
 
 use super::Check;
 use crate::feature::Feature;
+use crate::policy::Reader;
 use crate::site::Site;
 use crate::verdict::{Checked, Context, Stop, same};
 use crate::watch::program::{COMMANDS, Program};
@@ -28,6 +29,7 @@ fn programs_see_the_end(site: &Site) -> Checked {
 }
 
 fn programs_read_the_outcome(site: &Site) -> Checked {
+    site.policy().need_admitted(Reader::SameUser)?;
     programs_read(site, "outcome", b"exited 42\n")
 }
 

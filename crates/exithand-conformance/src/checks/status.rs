@@ -9,6 +9,7 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::Check;
 use crate::feature::Feature;
+use crate::policy::Reader as Stands;
 use crate::site::Site;
 use crate::verdict::{Checked, Context, Stop, ensure, refused, same};
 use crate::watch::reader::Reader;
@@ -113,6 +114,7 @@ fn end(actor: &mut Actor, signal: Option<Signal>) -> Checked {
 }
 
 fn siginfo_is_that_of_waitid(site: &Site) -> Checked {
+    site.policy().need_admitted(Stands::Parent)?;
     for (mut actor, signal) in ends() {
         let file = site.open_nonblocking(actor.pid(), "siginfo")?;
         shows_nothing(&file, "while it runs")?;
@@ -140,6 +142,7 @@ fn siginfo_is_that_of_waitid(site: &Site) -> Checked {
 }
 
 fn siginfo_of_another_user(site: &Site) -> Checked {
+    site.policy().need_admitted(Stands::Parent)?;
     if !Need::OtherUsers.met() {
         return Err(Stop::Skipped(format!("needs {}", Need::OtherUsers)));
     }
@@ -155,6 +158,7 @@ fn siginfo_of_another_user(site: &Site) -> Checked {
 }
 
 fn blocks(site: &Site, name: &str) -> Checked {
+    site.policy().need_admitted(Stands::Parent)?;
     let mut actor = actor(&["wait-then-exit", "3"]);
     let file = Arc::new(site.open(actor.pid(), name)?);
     let reader = Reader::start(&file)?;
@@ -171,6 +175,7 @@ fn blocks(site: &Site, name: &str) -> Checked {
 }
 
 fn in_pieces(site: &Site, name: &str) -> Checked {
+    site.policy().need_admitted(Stands::Parent)?;
     let mut actor = actor(&["wait-then-exit", "3"]);
     let open = || site.open_nonblocking(actor.pid(), name);
     let (whole, small, odd) = (open()?, open()?, open()?);
@@ -195,6 +200,7 @@ fn in_pieces(site: &Site, name: &str) -> Checked {
 }
 
 fn siginfo_of_a_zombie(site: &Site) -> Checked {
+    site.policy().need_admitted(Stands::Parent)?;
     let mut actor = actor(&["exit-with", "5"]);
     actor.wait_zombie();
     let truth = waitid_bytes(actor.pid())?;
@@ -216,6 +222,7 @@ fn siginfo_of_a_zombie(site: &Site) -> Checked {
 }
 
 fn outcome_in_words(site: &Site) -> Checked {
+    site.policy().need_admitted(Stands::Parent)?;
     for (mut actor, signal) in ends() {
         let file = site.open_nonblocking(actor.pid(), "outcome")?;
         shows_nothing(&file, "while it runs")?;
@@ -241,6 +248,7 @@ fn outcome_in_words(site: &Site) -> Checked {
 
 /// Opens a file of a process whose parent ignores SIGCHLD, ends the process, and reads the file.
 fn autoreaped(site: &Site, name: &str) -> Checked<Vec<u8>> {
+    site.policy().need_admitted(Stands::SameUser)?;
     let mut parent = actor(&["autoreap", "7"]);
     let file = site.open_nonblocking(parent.told_pid(), name)?;
     parent.go();
