@@ -163,7 +163,7 @@ impl TargetArgs {
             let advice = "no target given: name pids or tokens, or select with --name and the like";
             return Err(Failure::Usage(anyhow!(advice)));
         }
-        let mut opened = self.open_words(&words, Word::open)?;
+        let mut opened = self.open_words(&words, open_handle)?;
         if let Some(selector) = selector {
             let found = open_matching(&selector).map_err(anyhow::Error::from)?;
             if found.is_empty() && words.is_empty() && self.missing == Missing::Error {
@@ -198,7 +198,9 @@ impl TargetArgs {
             let advice = "no target given: --via takes pids and tokens";
             return Err(Failure::Usage(anyhow!(advice)));
         }
-        let opened = self.open_words(&words, |word| word.open_file(root))?;
+        // Its pid need not be a number of our /proc, so that nothing there tells its name.
+        let open = |word: Word| Ok((word.open_file(root)?, String::new()));
+        let opened = self.open_words(&words, open)?;
         Ok(opened.each_once())
     }
 
@@ -214,7 +216,7 @@ impl TargetArgs {
     /// As [`TargetArgs::open`].
     pub fn open_pids(&self, pids: &[Pid]) -> Result<Opened, Failure> {
         let name = |pid: &Pid| (pid.as_raw_nonzero().to_string(), Word::Pid(*pid));
-        self.open_words(&pids.iter().map(name).collect::<Vec<_>>(), Word::open)
+        self.open_words(&pids.iter().map(name).collect::<Vec<_>>(), open_handle)
     }
 
     /// Returns the selectors as they were asked for.
@@ -225,7 +227,7 @@ impl TargetArgs {
     fn open_words<H: Member>(
         &self,
         words: &[(String, Word)],
-        open: impl Fn(Word) -> Result<H, Error>,
+        open: impl Fn(Word) -> Result<(H, String), Error>,
     ) -> Result<Opened<H>, Failure> {
         let opened = open_words(words, open)?;
         match &opened.absent[..] {
@@ -266,13 +268,12 @@ impl TargetArgs {
 
 fn open_words<H: Member>(
     words: &[(String, Word)],
-    open: impl Fn(Word) -> Result<H, Error>,
+    open: impl Fn(Word) -> Result<(H, String), Error>,
 ) -> Result<Opened<H>, Failure> {
     let mut opened = Opened::default();
     for (text, word) in words {
         match open(*word) {
-            Ok(handle) => {
-                let comm = comm(&handle)?;
+            Ok((handle, comm)) => {
                 opened.targets.push(Target::new(text.clone(), comm, handle));
             }
             Err(error) if error.is_gone() => {
@@ -292,8 +293,15 @@ fn open_words<H: Member>(
     Ok(opened)
 }
 
+/// Opens a process and reads its name.
+fn open_handle(word: Word) -> Result<(ExitHandle, String), Error> {
+    let handle = word.open()?;
+    let comm = comm(&handle)?;
+    Ok((handle, comm))
+}
+
 /// Reads a process's name while it is certain to be that process's.
-fn comm(handle: &impl Member) -> Result<String, Error> {
+fn comm(handle: &ExitHandle) -> Result<String, Error> {
     let Some(pid) = handle.pid() else {
         return Ok(String::new());
     };

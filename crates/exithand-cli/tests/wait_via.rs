@@ -6,7 +6,7 @@ mod common;
 use common::{Ran, exithand, finish, run, start};
 use exithand_testkit::{FakeFiles, FakeProcess, Pid};
 
-/// Numbers that no process of the machine has, so that nothing is read of anybody.
+/// Numbers that no process of the machine has.
 const PIDS: [i32; 3] = [2_000_000_001, 2_000_000_002, 2_000_000_003];
 
 struct Stage {

@@ -97,10 +97,11 @@ pub(crate) fn refused<T>(what: impl Display, result: Result<T, Errno>, with: &[E
 
 /// The name of an error as C programs know it, where it is one of the contract's.
 pub(crate) fn name(errno: Errno) -> String {
-    const NAMES: [(Errno, &str); 18] = [
+    const NAMES: [(Errno, &str); 19] = [
         (Errno::ACCESS, "EACCES"),
         (Errno::AGAIN, "EAGAIN"),
         (Errno::BADF, "EBADF"),
+        (Errno::DEADLK, "EDEADLK"),
         (Errno::EXIST, "EEXIST"),
         (Errno::INTR, "EINTR"),
         (Errno::INVAL, "EINVAL"),

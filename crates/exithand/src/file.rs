@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rustix::event::PollFlags;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::{Errno, read, retry_on_intr};
 use rustix::process::Pid;
 
@@ -55,6 +55,8 @@ pub struct ExitFile {
     token: Token,
     /// The outcome as the files tell it. Locked while it is read, for a file gives it once.
     told: Mutex<Option<Outcome>>,
+    /// Whether the process is the caller.
+    own: bool,
     known: OnceLock<(Outcome, Option<Source>)>,
 }
 
@@ -116,11 +118,13 @@ impl ExitFile {
             pid,
             token,
             told: Mutex::new(None),
+            own: is_own(&top, &number),
             known: OnceLock::new(),
         })
     }
 
-    /// Returns the number the process has, or had, among the exithand files.
+    /// Returns the number the process has, or had, among the exithand files: in the pid namespace
+    /// they are of, which need not be the caller's.
     pub fn pid(&self) -> Pid {
         self.pid
     }
@@ -200,9 +204,8 @@ impl ExitFile {
         if until == Until::Reaped {
             return Err(Error::ReapUntold);
         }
-        let ourselves = rustix::process::getpid();
-        if self.pid == ourselves && self.state()? == State::Alive {
-            return Err(Error::Itself(ourselves));
+        if self.own && self.state()? == State::Alive {
+            return Err(Error::Itself(self.pid));
         }
         Ok(())
     }
@@ -318,6 +321,11 @@ impl fmt::Debug for ExitFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ExitFile({})", self.token)
     }
+}
+
+/// Says whether the caller has this number among the files; it may have another elsewhere.
+fn is_own(top: &OwnedFd, number: &str) -> bool {
+    readlinkat(top, "self", Vec::new()).is_ok_and(|it| it.to_bytes() == number.as_bytes())
 }
 
 /// Reads the token, or makes one from what a `/proc` with exithand files has instead.

@@ -1,4 +1,5 @@
 //! Waiting through exithand files, here made of named pipes; the real ones are in the suite's tests.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::path::Path;
@@ -173,6 +174,11 @@ fn refuses_what_never_comes() {
     assert!(matches!(error, Error::ReapUntold), "{error}");
     let ourselves = rustix::process::getpid();
     let _we = files.start(ourselves, "1:1", None);
+    let number = ourselves.as_raw_nonzero().to_string();
+    let other = ExitFile::open(files.root(), ourselves).unwrap();
+    let alive = other.wait(Deadline::NOW).unwrap();
+    assert!(alive.is_none(), "a number of another pid namespace");
+    std::os::unix::fs::symlink(number, files.root().join("self")).unwrap();
     let own = ExitFile::open(files.root(), ourselves).unwrap();
     let error = own.wait(Deadline::NEVER).unwrap_err();
     assert!(matches!(error, Error::Itself(_)), "{error}");

@@ -62,6 +62,12 @@ pub(super) const CHECKS: &[Check] = &[
         stop_is_no_end,
     ),
     Check::new(
+        "own-end",
+        "a blocking read of one's own end fails with EDEADLK, and nothing else of it is special",
+        &[],
+        own_end,
+    ),
+    Check::new(
         "never-seekable",
         "lseek and pread fail with ESPIPE",
         &[],
@@ -197,6 +203,28 @@ fn stop_is_no_end(site: &Site) -> Checked {
     }
     actor.release();
     same("bytes read", &reader.bytes()?.len(), &0)
+}
+
+fn own_end(site: &Site) -> Checked {
+    use crate::watch::shows_nothing;
+
+    let ourselves = rustix::process::getpid();
+    let file = Arc::new(site.open(ourselves, "exithand")?);
+    match Reader::start(&file) {
+        Ok(_) => ensure(false, "a read of the caller's own end blocks")?,
+        Err(_) => refused(
+            "a read of the own end",
+            read_once(&*file, 1),
+            &[Errno::DEADLK],
+        )?,
+    }
+    let polled = site.open_nonblocking(ourselves, "exithand")?;
+    shows_nothing(&polled, "on the own file")?;
+    refused(
+        "a read with O_NONBLOCK",
+        read_once(&polled, 1),
+        &[Errno::AGAIN],
+    )
 }
 
 fn never_seekable(site: &Site) -> Checked {
