@@ -103,7 +103,10 @@ impl Server {
             // Those who wait for the end alone come first: to learn the outcome takes longer.
             state.release(key, outbox);
         }
-        let wanted = state.entries.get(key).is_some_and(|it| it.outcome_files > 0);
+        let wanted = state
+            .entries
+            .get(key)
+            .is_some_and(|it| it.outcome_files > 0);
         if wanted {
             self.send_all(std::mem::take(outbox));
             self.learn(state, key);
@@ -125,7 +128,7 @@ impl Server {
         let Some(ending) = &mut watch.ending else {
             return;
         };
-        if is_settled(ending) {
+        if is_settled(*ending) {
             return;
         }
         if let Ok(Some(exit)) = watch.handle.get_ref().try_wait() {
@@ -135,15 +138,19 @@ impl Server {
             }
             ending.reaped |= exit.reaped;
         }
-        if ending.inquiry == Inquiry::NotBegun && !is_settled(ending) {
+        if ending.inquiry == Inquiry::NotBegun && !is_settled(*ending) {
             ending.inquiry = Inquiry::Running;
-            tokio::spawn(inquire(Arc::downgrade(self), key, Arc::clone(&watch.handle)));
+            tokio::spawn(inquire(
+                Arc::downgrade(self),
+                key,
+                Arc::clone(&watch.handle),
+            ));
         }
     }
 }
 
 /// Says whether all there is to know is known.
-fn is_settled(ending: &Ending) -> bool {
+fn is_settled(ending: Ending) -> bool {
     ending.reaped && ending.outcome.is_some_and(Outcome::is_known)
 }
 

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::departures::Departures;
 use crate::device::{self, Requests};
+use crate::lookup::link;
 use crate::mount::Mount;
 use crate::node::Node;
 use crate::server::Server;
@@ -43,15 +44,15 @@ pub async fn serve(
     {
         let mut answer = pin!(answer(&server, &mut requests));
         tokio::select! {
-            served = &mut answer => {
+            over = &mut answer => {
                 mount.is_gone();
-                served?;
+                over?;
             }
             () = stop => {
                 mount.end();
                 // Notifications that are under way may wait for answers of ours.
                 tokio::select! {
-                    served = &mut answer => served?,
+                    over = &mut answer => over?,
                     () = server.departures.finish() => {}
                 }
             }
@@ -116,7 +117,9 @@ impl Server {
             }
             return;
         }
-        let reply = self.reply(request).unwrap_or_else(|errno| Some(Reply::Error(errno)));
+        let reply = self
+            .reply(request)
+            .unwrap_or_else(|errno| Some(Reply::Error(errno)));
         if let Some(reply) = reply {
             self.replies.send(&reply.to_bytes(header.unique));
         }
@@ -139,7 +142,7 @@ impl Server {
                 return Ok(None);
             }
             Operation::GetAttr => Reply::Attr(self.attr(node()?)?),
-            Operation::ReadLink => self.link(header, node()?)?,
+            Operation::ReadLink => link(header, node()?)?,
             Operation::Open { flags } => self.open(header, node()?, flags)?,
             Operation::Read { file, size, flags } => {
                 return self.read(header, file, size, flags);
@@ -150,7 +153,6 @@ impl Server {
             }
             Operation::OpenDir => Reply::OpenedDirectory(0),
             Operation::ReadDir { offset, size, .. } => self.list(header, node()?, offset, size)?,
-            Operation::ReleaseDir { .. } | Operation::Destroy => Reply::Done,
             Operation::Poll {
                 file,
                 kernel_file,
@@ -158,7 +160,9 @@ impl Server {
             } => self.poll(file, notify.then_some(kernel_file))?,
             // Writing is nobody's right.
             Operation::Access { mask } if mask & 2 != 0 => return Err(Errno::ACCESS),
-            Operation::Access { .. } => Reply::Done,
+            Operation::Access { .. } | Operation::ReleaseDir { .. } | Operation::Destroy => {
+                Reply::Done
+            }
             Operation::StatFs => Reply::StatFs,
             Operation::Change => return Err(Errno::PERM),
             Operation::Ioctl => return Err(Errno::NOTTY),
