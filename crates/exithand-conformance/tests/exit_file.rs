@@ -6,12 +6,10 @@ mod support;
 use std::thread;
 
 use exithand::file::ExitFile;
-use exithand::{
-    Count, Deadline, Error, ExitHandle, Outcome, Source, State, Until, WaitOptions, WaitSet, Why,
-};
+use exithand::{Count, Deadline, Error, ExitHandle, Outcome, Source, State, WaitSet, Why};
 use exithand_testkit::{Need, User, actor, need, test_name};
-use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 use rustix::fs::{Gid, Uid};
+use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 use support::Served;
 
 #[test]
@@ -72,7 +70,8 @@ fn a_set_waits_for_many() {
         .map(|status: u8| actor(&["wait-then-exit", &status.to_string()]))
         .collect();
     for actor in &actors {
-        set.add(ExitFile::open(served.root(), actor.pid()).unwrap()).unwrap();
+        set.add(ExitFile::open(served.root(), actor.pid()).unwrap())
+            .unwrap();
     }
     for (status, actor) in (0..).zip(&mut actors) {
         actor.release();
@@ -96,17 +95,18 @@ fn who_may_not_know_how_is_still_told_when() {
     need!(Need::Fuse, Need::Root, Need::OtherUsers);
     let served = Served::start(test_name!(), "root");
     let mut actor = actor(&["wait-then-exit", "3"]);
+    let (root, pid) = (served.root(), actor.pid());
     let exit = thread::scope(|scope| {
-        let stranger = scope.spawn(|| {
-            // Of this thread alone; the library needs nothing of the process.
+        let stranger = scope.spawn(move || {
+            // Of this thread alone.
             let (uid, gid) = (User::NOBODY.uid, User::NOBODY.gid);
             let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
             set_thread_res_gid(gid, gid, gid).unwrap();
             set_thread_res_uid(uid, uid, uid).unwrap();
-            let file = ExitFile::open(served.root(), actor.pid()).unwrap();
+            let file = ExitFile::open(root, pid).unwrap();
             file.wait(Deadline::NEVER).unwrap().unwrap()
         });
-        actor.release_from(&stranger);
+        actor.release();
         stranger.join().unwrap()
     });
     let why = Why::FileDenies;
@@ -139,10 +139,6 @@ fn a_server_that_is_killed_ends_every_wait() {
     });
     let error = ExitFile::open(served.root(), actor.pid()).unwrap_err();
     assert!(matches!(error, Error::FilesDied(_)), "{error}");
-    let options = WaitOptions {
-        until: Until::Ended,
-        ..WaitOptions::default()
-    };
-    let error = file.wait_with(&options).unwrap_err();
+    let error = file.wait(Deadline::NEVER).unwrap_err();
     assert!(matches!(error, Error::FilesDied(_)), "{error}");
 }

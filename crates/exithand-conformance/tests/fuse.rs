@@ -8,8 +8,18 @@ use support::{Served, Suite, alone, passes};
 
 /// The checks that depend on who may know what.
 const OF_POLICY: [&str; 12] = [
-    "--filter", "status", "--filter", "stranger", "--filter", "everybody", "--filter", "siginfo",
-    "--filter", "outcome", "--filter", "attributes",
+    "--filter",
+    "status",
+    "--filter",
+    "stranger",
+    "--filter",
+    "everybody",
+    "--filter",
+    "siginfo",
+    "--filter",
+    "outcome",
+    "--filter",
+    "attributes",
 ];
 
 #[test]

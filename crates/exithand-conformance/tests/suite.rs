@@ -4,13 +4,20 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn suite(args: &[&str], root: Option<&Path>) -> (i32, String) {
+use exithand_testkit::{Isolation, Need, need};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+
+fn program() -> OsString {
     let built = || OsString::from(env!("CARGO_BIN_EXE_exithand-conformance"));
-    let program = env::var_os("CARGO_BIN_EXE_exithand-conformance").unwrap_or_else(built);
-    let mut command = Command::new(program);
+    env::var_os("CARGO_BIN_EXE_exithand-conformance").unwrap_or_else(built)
+}
+
+fn suite(args: &[&str], root: Option<&Path>) -> (i32, String) {
+    let mut command = Command::new(program());
     let Output { status, stdout, .. } = command.args(args).args(root).output().unwrap();
     (status.code().unwrap(), String::from_utf8(stdout).unwrap())
 }
@@ -26,19 +33,78 @@ fn fails_a_directory_without_exithand_files() {
     }
 }
 
+/// A directory with an `exithand` for every pid there is in a fresh pid namespace, made by `make`.
+fn of_all_pids(make: impl FnOnce(&Path)) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("one")).unwrap();
+    make(&root.path().join("one/exithand"));
+    for pid in 1..=300_u32 {
+        symlink("one", root.path().join(pid.to_string())).unwrap();
+    }
+    root
+}
+
+/// Judges `root` inside of a fresh pid namespace, and expects every check to fail.
+#[track_caller]
+fn fails(root: &Path, args: &[&str], because: &str) {
+    let mut command = Command::new(program());
+    command.args(args).arg("--").arg(root);
+    let output = Isolation::default().wrap(&command).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let (checks, sum) = said.trim_end().rsplit_once('\n').unwrap();
+    for line in checks.lines() {
+        assert!(
+            line.starts_with("FAIL ") && line.contains(because),
+            "{line}"
+        );
+    }
+    assert!(sum.starts_with("0 passed, "), "{sum}");
+}
+
 #[test]
 fn fails_files_that_do_not_wait() {
-    // A file for the suite's every process, without anything in it.
-    let lying = tempfile::tempdir().unwrap();
-    for pid in 1..=100_u32 {
-        let directory = lying.path().join(pid.to_string());
-        fs::create_dir(&directory).unwrap();
-        fs::write(directory.join("exithand"), "").unwrap();
-    }
-    let (code, said) = suite(&["--filter", "absent-pid"], Some(lying.path()));
-    assert_eq!(code, 0, "{said}");
-    let (code, said) = suite(&["--filter", "attributes"], Some(lying.path()));
-    assert_eq!(code, 1, "{said}");
+    need!(Need::PrivatePidNamespace);
+    let root = of_all_pids(|path| fs::write(path, "").unwrap());
+    let blocking = [
+        "--filter",
+        "blocks-until",
+        "--filter",
+        "readers",
+        "--filter",
+        "leader",
+    ];
+    fails(
+        root.path(),
+        &blocking,
+        "a read that should block returned 0 bytes",
+    );
+    fails(
+        root.path(),
+        &["--filter", "nonblocking-read"],
+        "EAGAIN was due",
+    );
+    fails(root.path(), &["--filter", "poll-by-many"], "too early");
+}
+
+#[test]
+fn fails_files_that_wait_for_ever() {
+    need!(Need::PrivatePidNamespace);
+    let mut held = None;
+    let root = of_all_pids(|path| {
+        mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        held = Some(open(path, flags, Mode::empty()).unwrap());
+    });
+    let args = [
+        "--timeout",
+        "1",
+        "--filter",
+        "read-blocks",
+        "--filter",
+        "poll-then-read",
+    ];
+    fails(root.path(), &args, "did not come back after 1 s");
 }
 
 #[test]
@@ -47,11 +113,17 @@ fn what_is_required_must_not_be_left_out() {
     let (code, said) = suite(&["--filter", "token"], Some(empty.path()));
     assert_eq!(code, 0, "{said}");
     assert!(said.starts_with("absent token: no token\n"), "{said}");
-    assert!(said.ends_with("0 passed, 0 failed, 0 skipped, 2 absent\n"), "{said}");
+    assert!(
+        said.ends_with("0 passed, 0 failed, 0 skipped, 2 absent\n"),
+        "{said}"
+    );
     let required = ["--filter", "token", "--require", "siginfo,token"];
     let (code, said) = suite(&required, Some(empty.path()));
     assert_eq!(code, 1, "{said}");
-    assert!(said.starts_with("FAIL token: token is required, and left out\n"), "{said}");
+    assert!(
+        said.starts_with("FAIL token: token is required, and left out\n"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Drop for Watch {
 /// All entries.
 #[derive(Debug)]
 pub(crate) struct Entries {
-    entries: HashMap<Key, Entry>,
+    by_key: HashMap<Key, Entry>,
     by_identity: HashMap<(Token, Of), Key>,
     /// Entries that are watched only for the sake of their directory, oldest use first.
     idle: BTreeMap<u64, Key>,
@@ -68,7 +68,7 @@ pub(crate) struct Entries {
 }
 
 /// What a new entry is made of.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct NewEntry {
     pub(crate) of: Of,
     pub(crate) process: Option<Key>,
@@ -105,7 +105,7 @@ impl Entry {
 impl Default for Entries {
     fn default() -> Self {
         Self {
-            entries: HashMap::new(),
+            by_key: HashMap::new(),
             by_identity: HashMap::new(),
             idle: BTreeMap::new(),
             watched: 0,
@@ -117,11 +117,11 @@ impl Default for Entries {
 
 impl Entries {
     pub(crate) fn get(&self, key: Key) -> Option<&Entry> {
-        self.entries.get(&key)
+        self.by_key.get(&key)
     }
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
-        self.entries.get_mut(&key)
+        self.by_key.get_mut(&key)
     }
 
     pub(crate) fn find(&self, token: &Token, of: Of) -> Option<Key> {
@@ -129,10 +129,10 @@ impl Entries {
     }
 
     /// Adds an entry, which has to be looked up before the next forget.
-    pub(crate) fn insert(&mut self, new: NewEntry) -> Key {
+    pub(crate) fn insert(&mut self, new: &NewEntry) -> Key {
         let key = self.next;
         self.next = key.next();
-        if let Some(process) = new.process.and_then(|key| self.entries.get_mut(&key)) {
+        if let Some(process) = new.process.and_then(|key| self.by_key.get_mut(&key)) {
             process.threads.insert(key);
         }
         self.by_identity.insert((new.token, new.of), key);
@@ -152,13 +152,13 @@ impl Entries {
             polled: HashSet::new(),
             used: 0,
         };
-        self.entries.insert(key, entry);
+        self.by_key.insert(key, entry);
         key
     }
 
     /// Counts that the kernel is told of a part.
     pub(crate) fn looked_up(&mut self, key: Key, part: Part) {
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             entry.lookups[part.index()] += 1;
         }
     }
@@ -166,7 +166,7 @@ impl Entries {
     /// Counts that the kernel has forgotten a part, and drops an entry it knows nothing of.
     pub(crate) fn forget(&mut self, node: Node, lookups: u64) {
         let Node::Part(key, part) = node else { return };
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             let count = &mut entry.lookups[part.index()];
             *count = count.saturating_sub(lookups);
             self.drop_forgotten(key);
@@ -174,15 +174,15 @@ impl Entries {
     }
 
     fn drop_forgotten(&mut self, key: Key) {
-        if !self.entries.get(&key).is_some_and(Entry::is_forgotten) {
+        if !self.by_key.get(&key).is_some_and(Entry::is_forgotten) {
             return;
         }
         self.unwatch(key);
-        let Some(entry) = self.entries.remove(&key) else {
+        let Some(entry) = self.by_key.remove(&key) else {
             return;
         };
         self.by_identity.remove(&(entry.token, entry.of));
-        if let Some(process) = entry.process.and_then(|key| self.entries.get_mut(&key)) {
+        if let Some(process) = entry.process.and_then(|key| self.by_key.get_mut(&key)) {
             process.threads.remove(&key);
         }
     }
@@ -199,7 +199,7 @@ impl Entries {
 
     /// Begins to watch an entry that is not watched.
     pub(crate) fn watch(&mut self, key: Key, watch: Watch) {
-        if let Some(entry) = self.entries.get_mut(&key)
+        if let Some(entry) = self.by_key.get_mut(&key)
             && entry.watch.replace(watch).is_none()
         {
             self.watched += 1;
@@ -210,7 +210,7 @@ impl Entries {
     /// Notes a use, which puts the entry behind all others that may be given up.
     pub(crate) fn touch(&mut self, key: Key) {
         self.clock += 1;
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             self.idle.remove(&entry.used);
             entry.used = self.clock;
             if entry.files == 0 && entry.watch.is_some() {
@@ -221,7 +221,7 @@ impl Entries {
 
     /// Counts an open file.
     pub(crate) fn opened(&mut self, key: Key, part: Part) {
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             entry.files += 1;
             entry.outcome_files += u32::from(tells_outcome(part));
         }
@@ -230,7 +230,7 @@ impl Entries {
 
     /// Counts that an open file was closed.
     pub(crate) fn closed(&mut self, key: Key, part: Part) {
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             entry.files = entry.files.saturating_sub(1);
             let less = u32::from(tells_outcome(part));
             entry.outcome_files = entry.outcome_files.saturating_sub(less);
@@ -248,7 +248,7 @@ impl Entries {
     }
 
     fn unwatch(&mut self, key: Key) {
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             self.idle.remove(&entry.used);
             if entry.watch.take().is_some() {
                 self.watched -= 1;
@@ -268,7 +268,7 @@ mod tests {
 
     fn entries() -> (Entries, Key) {
         let mut entries = Entries::default();
-        let key = entries.insert(NewEntry {
+        let key = entries.insert(&NewEntry {
             of: Of::Process,
             process: None,
             number: Pid::INIT,
@@ -305,7 +305,7 @@ mod tests {
     fn a_thread_belongs_to_its_process() {
         let (mut entries, process) = entries();
         entries.looked_up(process, Part::Directory);
-        let first = &entries.entries[&process];
+        let first = &entries.by_key[&process];
         let thread = NewEntry {
             of: Of::Thread,
             process: Some(process),
@@ -314,7 +314,7 @@ mod tests {
             owner: first.owner,
             real_uid: 0,
         };
-        let thread = entries.insert(thread);
+        let thread = entries.insert(&thread);
         entries.looked_up(thread, Part::Directory);
         assert!(entries.get(process).unwrap().threads.contains(&thread));
         entries.forget(Node::Part(thread, Part::Directory), 1);

@@ -11,7 +11,7 @@ use crate::caller::process_of;
 use crate::entry::NewEntry;
 use crate::node::{Key, Node, Of, Part};
 use crate::proc::{self, Status};
-use crate::server::{Server, State, is_reaped};
+use crate::server::{Server, State, is_gone, is_reaped};
 use crate::wire::{Attr, FileKind, Header, Reply};
 
 impl Server {
@@ -45,7 +45,7 @@ impl Server {
                     Of::Process => part != Part::Tasks || self.has_threads,
                     Of::Thread => part == Part::Exithand,
                 };
-                if !is_there || self.is_hidden(&state, header, key) || self.is_gone(&state, key) {
+                if !is_there || self.is_hidden(&state, header, key) || is_gone(&state, key) {
                     return Err(Errno::NOENT);
                 }
                 Ok(state.entry_reply(key, part))
@@ -69,17 +69,6 @@ impl Server {
         let fixed = Node::FIXED.into_iter().find(|(_, it, _)| *it == node);
         let kind = fixed.map_or(FileKind::Directory, |(_, _, kind)| kind);
         Ok(self.fixed_attr(node, kind))
-    }
-
-    /// Reads `self` or `thread-self`: each caller has its own.
-    pub(crate) fn link(&self, header: &Header, node: Node) -> Result<Reply, Errno> {
-        let process = process_of(header).ok_or(Errno::NOENT)?;
-        let target = match node {
-            Node::SelfLink => process.to_string(),
-            Node::ThreadSelfLink => format!("{process}/task/{}", header.tid),
-            _ => return Err(Errno::INVAL),
-        };
-        Ok(Reply::Data(target.into_bytes()))
     }
 
     fn fixed_attr(&self, node: Node, kind: FileKind) -> Attr {
@@ -109,7 +98,7 @@ impl Server {
         let token = handle.token();
         let key = match state.entries.find(&token, Of::Process) {
             Some(key) => key,
-            None => state.entries.insert(NewEntry {
+            None => state.entries.insert(&NewEntry {
                 of: Of::Process,
                 process: None,
                 number: pid,
@@ -138,13 +127,13 @@ impl Server {
         // Both handles are held, so both numbers were theirs while we looked if both are there now.
         let is_ours = proc::is_thread_of(raw(tid), number);
         let is_there = !is_reaped(&handle);
-        if !is_ours || !is_there || self.is_gone(state, process) {
+        if !is_ours || !is_there || is_gone(state, process) {
             return Err(Errno::NOENT);
         }
         let token = handle.token();
         let key = match state.entries.find(&token, Of::Thread) {
             Some(key) => key,
-            None => state.entries.insert(NewEntry {
+            None => state.entries.insert(&NewEntry {
                 of: Of::Thread,
                 process: Some(process),
                 number: tid,
@@ -188,6 +177,17 @@ impl State {
             None => Reply::Error(Errno::NOENT),
         }
     }
+}
+
+/// Reads `self` or `thread-self`: each caller has its own.
+pub(crate) fn link(header: &Header, node: Node) -> Result<Reply, Errno> {
+    let process = process_of(header).ok_or(Errno::NOENT)?;
+    let target = match node {
+        Node::SelfLink => process.to_string(),
+        Node::ThreadSelfLink => format!("{process}/task/{}", header.tid),
+        _ => return Err(Errno::INVAL),
+    };
+    Ok(Reply::Data(target.into_bytes()))
 }
 
 /// Reads a number as `/proc` names it: no sign, no leading zero.

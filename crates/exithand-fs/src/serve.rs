@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::departures::Departures;
 use crate::device::{self, Requests};
+use crate::lookup::link;
 use crate::mount::Mount;
 use crate::node::Node;
 use crate::server::Server;
@@ -43,15 +44,15 @@ pub async fn serve(
     {
         let mut answer = pin!(answer(&server, &mut requests));
         tokio::select! {
-            served = &mut answer => {
+            over = &mut answer => {
                 mount.is_gone();
-                served?;
+                over?;
             }
             () = stop => {
                 mount.end();
                 // Notifications that are under way may wait for answers of ours.
                 tokio::select! {
-                    served = &mut answer => served?,
+                    over = &mut answer => over?,
                     () = server.departures.finish() => {}
                 }
             }
@@ -141,7 +142,7 @@ impl Server {
                 return Ok(None);
             }
             Operation::GetAttr => Reply::Attr(self.attr(node()?)?),
-            Operation::ReadLink => self.link(header, node()?)?,
+            Operation::ReadLink => link(header, node()?)?,
             Operation::Open { flags } => self.open(header, node()?, flags)?,
             Operation::Read { file, size, flags } => {
                 return self.read(header, file, size, flags);
@@ -152,7 +153,6 @@ impl Server {
             }
             Operation::OpenDir => Reply::OpenedDirectory(0),
             Operation::ReadDir { offset, size, .. } => self.list(header, node()?, offset, size)?,
-            Operation::ReleaseDir { .. } | Operation::Destroy => Reply::Done,
             Operation::Poll {
                 file,
                 kernel_file,
@@ -160,7 +160,9 @@ impl Server {
             } => self.poll(file, notify.then_some(kernel_file))?,
             // Writing is nobody's right.
             Operation::Access { mask } if mask & 2 != 0 => return Err(Errno::ACCESS),
-            Operation::Access { .. } => Reply::Done,
+            Operation::Access { .. } | Operation::ReleaseDir { .. } | Operation::Destroy => {
+                Reply::Done
+            }
             Operation::StatFs => Reply::StatFs,
             Operation::Change => return Err(Errno::PERM),
             Operation::Ioctl => return Err(Errno::NOTTY),
