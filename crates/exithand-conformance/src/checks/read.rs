@@ -1,6 +1,7 @@
 //! Reading `PID/exithand`.
 
 use std::sync::Arc;
+use std::thread;
 
 use exithand_testkit::actor;
 use rustix::fs::{OFlags, SeekFrom, fcntl_getfl, fcntl_setfl, seek};
@@ -8,9 +9,9 @@ use rustix::io::{Errno, pread};
 
 use super::Check;
 use crate::site::Site;
-use crate::verdict::{Checked, Context, ensure, refused, same};
+use crate::verdict::{Checked, Context, Stop, ensure, refused, same};
 use crate::watch::reader::Reader;
-use crate::watch::{has_ended, read_once, shows_readable};
+use crate::watch::{has_ended, read_once, shows_nothing, shows_readable};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new(
@@ -186,8 +187,6 @@ fn nonblocking_may_change(site: &Site) -> Checked {
 fn stop_is_no_end(site: &Site) -> Checked {
     use rustix::process::{PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
 
-    use crate::watch::shows_nothing;
-
     let mut actor = actor(&["wait-then-exit", "0"]);
     let file = Arc::new(site.open(actor.pid(), "exithand")?);
     let reader = Reader::start(&file)?;
@@ -206,18 +205,20 @@ fn stop_is_no_end(site: &Site) -> Checked {
 }
 
 fn own_end(site: &Site) -> Checked {
-    use crate::watch::shows_nothing;
-
     let ourselves = rustix::process::getpid();
-    let file = Arc::new(site.open(ourselves, "exithand")?);
-    match Reader::start(&file) {
-        Ok(_) => ensure(false, "a read of the caller's own end blocks")?,
-        Err(_) => refused(
-            "a read of the own end",
-            read_once(&*file, 1),
-            &[Errno::DEADLK],
-        )?,
-    }
+    let file = site.open(ourselves, "exithand")?;
+    refused(
+        "a read of the own end",
+        read_once(&file, 1),
+        &[Errno::DEADLK],
+    )?;
+    let from_thread = thread::scope(|scope| scope.spawn(|| read_once(&file, 1)).join());
+    let broken = |_panic| Stop::Failed("a thread broke off".to_owned());
+    refused(
+        "from a thread",
+        from_thread.map_err(broken)?,
+        &[Errno::DEADLK],
+    )?;
     let polled = site.open_nonblocking(ourselves, "exithand")?;
     shows_nothing(&polled, "on the own file")?;
     refused(
