@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
+use exithand_testkit::sys::{Disposition, set_disposition};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal};
 
@@ -111,6 +112,10 @@ fn broken(status: ExitStatus, complaint: &str) -> String {
 /// Plays one check in this process, and answers on standard output.
 pub(crate) fn play(name: &str, site: &Site) -> io::Result<ExitCode> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    // A shell has these ignored in what it starts in the background, and programs inherit that.
+    for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM] {
+        set_disposition(signal, Disposition::Default)?;
+    }
     let check = checks::all()
         .find(|check| check.name() == name)
         .ok_or_else(|| io::Error::other(format!("no check is called {name}")))?;

@@ -15,9 +15,9 @@ const OF_POLICY: [&str; 12] = [
     "--filter",
     "everybody",
     "--filter",
-    "siginfo",
+    "siginfo-",
     "--filter",
-    "outcome",
+    "outcome-",
     "--filter",
     "attributes",
 ];

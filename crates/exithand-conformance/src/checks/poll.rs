@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
+use std::time::Instant;
 
 use exithand_testkit::{Actor, actor};
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -16,6 +17,7 @@ use crate::sys::select_readable;
 use crate::verdict::{Checked, Context, Stop, ensure, same};
 use crate::watch::{
     SOON, has_ended, read_once, shows_nothing, shows_readable, until_asleep, until_readable,
+    was_woken,
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -133,10 +135,10 @@ fn select_wakes(site: &Site) -> Checked {
         "select calls it readable while the process runs",
     )?;
     wakes(&mut actor, || {
-        ensure(
-            select_readable(&file, &SOON)?,
-            "select did not wake within 10 s",
-        )
+        let began = Instant::now();
+        let readable = select_readable(&file, &SOON)?;
+        ensure(readable, "select did not wake within 10 s")?;
+        was_woken(began, "a blocked select")
     })?;
     ensure(
         select_readable(&file, &NOW)?,

@@ -8,6 +8,7 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread;
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
@@ -63,15 +64,24 @@ pub(crate) fn shows_readable(file: impl AsFd, when: &str) -> Checked {
 
 /// Blocks until the file can be read.
 pub(crate) fn until_readable(file: impl AsFd, what: &str) -> Checked {
+    let began = Instant::now();
     let mut polled = [PollFd::new(&file, PollFlags::IN)];
     poll(&mut polled, Some(&SOON))?;
+    let seen = polled[0].revents();
     ensure(
-        polled[0].revents().contains(PollFlags::IN),
-        format_args!(
-            "{what}: poll says {:?} after {} s instead of IN",
-            polled[0].revents(),
-            SOON.tv_sec
-        ),
+        seen.contains(PollFlags::IN),
+        format_args!("{what}: poll says {seen:?} instead of IN"),
+    )?;
+    was_woken(began, what)
+}
+
+/// Fails if it was the time that ran out: then the kernel looks once more by itself, and finds a
+/// file ready that woke nobody.
+pub(crate) fn was_woken(began: Instant, what: &str) -> Checked {
+    let in_time = began.elapsed().as_secs() < SOON.tv_sec.unsigned_abs();
+    ensure(
+        in_time,
+        format_args!("{what}: ready, but nobody was woken for {} s", SOON.tv_sec),
     )
 }
 
