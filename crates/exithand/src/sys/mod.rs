@@ -4,5 +4,5 @@
 mod info;
 mod pidfd;
 
-pub(crate) use info::{ExitInfo, exit_info, pid_in_our_namespace};
+pub(crate) use info::{ExitInfo, Numbers, exit_info, numbers, pid_in_our_namespace};
 pub(crate) use pidfd::{is_pidfs, open_inode, release_memory, send_signal};
