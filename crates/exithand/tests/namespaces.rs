@@ -144,6 +144,8 @@ fn a_handle_passed_into_a_namespace_hears_of_the_end_and_not_how() {
 /// Under the own `/proc` lies that of the whole machine, where our numbers are other processes'.
 #[test]
 fn numbers_of_a_foreign_proc_are_not_taken_for_ours() {
+    // Before, only /proc tells numbers, and a foreign one has none that are ours.
+    need!(Need::PidfdInfoExit);
     run_isolated(test_name!(), || {
         let mut zombies: Vec<(Middleman, ExitHandle)> = (40..60_u8)
             .map(|status| {

@@ -10,6 +10,7 @@ use exithand::{
     Count, Deadline, Error, Exit, ExitHandle, Outcome, Pid, Signal, Source, State, Until, WaitSet,
 };
 use exithand_testkit::{Middleman, Need, actor, need};
+use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::thread::gettid;
 
 /// Programs that end on go; the last of all has to be killed.
@@ -165,21 +166,25 @@ fn a_thread_has_an_end_of_its_own() {
 }
 
 #[test]
-fn a_threads_token_opens_that_thread_or_nothing() {
-    need!(Need::PidfdThread);
+fn a_threads_token_opens_that_thread() {
+    need!(Need::PidfdThread, Need::PidfsHandles);
     let mut actor = actor(&["thread-ends"]);
     let process = ExitHandle::open(actor.pid()).unwrap();
     let worker = ExitHandle::open_thread(actor.told_pid()).unwrap();
-    match ExitHandle::open_token(&worker.token()) {
-        Ok(opened) => {
-            assert_eq!(opened.token(), worker.token());
-            actor.go();
-            assert_eq!(actor.read_line(), "ended");
-            assert_eq!(wait(&opened, Until::Reaped).token, worker.token());
-            assert_eq!(process.state().unwrap(), State::Alive);
-        }
-        Err(error) => panic!("{error:?}"),
-    }
+    let opened = ExitHandle::open_token(&worker.token()).unwrap();
+    assert_eq!(opened.token(), worker.token());
+    assert_eq!(opened.pid(), Some(actor.told_pid()));
+    let flags = fcntl_getfl(&opened).unwrap();
+    assert!(flags.contains(OFlags::EXCL), "PIDFD_THREAD: {flags:?}");
+    actor.go();
+    assert_eq!(actor.read_line(), "ended");
+    assert_eq!(wait(&opened, Until::Reaped).token, worker.token());
+    assert_eq!(process.state().unwrap(), State::Alive);
+
+    let own = ExitHandle::open_thread(gettid()).unwrap();
+    let own = ExitHandle::open_token(&own.token()).unwrap();
+    let refused = own.wait(Until::Ended, Deadline::NOW);
+    assert!(matches!(refused, Err(Error::Itself(tid)) if tid == gettid()));
 }
 
 #[test]

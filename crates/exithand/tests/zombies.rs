@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::env;
+use std::process::Command;
 use std::time::Duration;
 
 use exithand::{
@@ -123,6 +124,15 @@ fn root_reads_every_zombie() {
     }
 }
 
+/// Has root's command run as nobody.
+fn unprivileged(command: Command) -> Command {
+    if geteuid().is_root() {
+        run_as(User::NOBODY, command)
+    } else {
+        command
+    }
+}
+
 /// What the test that runs as nobody does with the zombie of somebody else.
 fn see_a_hidden_zombie(why: Why) {
     let pid: i32 = env::var("ZOMBIE").unwrap().parse().unwrap();
@@ -150,7 +160,7 @@ fn show_to_nobody(test: &str, mut middleman: Middleman) {
     let pid = middleman.child().to_string();
     let mut nobody = Apart::start(test, |mut command| {
         command.env("ZOMBIE", pid);
-        run_as(User::NOBODY, command)
+        unprivileged(command)
     });
     nobody.hear("hidden");
     assert_eq!(middleman.reap(), 0x0900);
@@ -173,11 +183,8 @@ fn a_protected_zombie_of_our_own_is_unknown_until_the_reap() {
     if play_apart(test_name!(), || see_a_hidden_zombie(Why::ProtectedZombie)) {
         return;
     }
-    need!(Need::OtherUsers);
-    let command = run_as(
-        User::NOBODY,
-        actor_command(&["middleman", "nondumpable", "9"]),
-    );
+    need!(Need::UnprivilegedUser);
+    let command = unprivileged(actor_command(&["middleman", "nondumpable", "9"]));
     show_to_nobody(test_name!(), Middleman::start_as(command));
 }
 
@@ -196,12 +203,5 @@ fn a_zombie_of_our_own_is_readable_without_privilege() {
         return;
     }
     need!(Need::UnprivilegedUser);
-    let unprivileged = |command| {
-        if geteuid().is_root() {
-            run_as(User::NOBODY, command)
-        } else {
-            command
-        }
-    };
     Apart::start(test_name!(), unprivileged).finish();
 }
