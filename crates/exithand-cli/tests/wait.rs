@@ -91,7 +91,7 @@ fn any_and_count_return_before_the_rest_has_ended() {
 
 #[test]
 fn a_zombie_reaped_during_the_wait_counts_once() {
-    let hung = actor(&["hang"]);
+    let mut hung = actor(&["hang"]);
     let mut zombie = actor(&["exit-with", "1"]);
     zombie.wait_zombie();
     let mut waiter = Waiter::start(&[&pid(&zombie), &pid(&hung)]);
@@ -101,7 +101,7 @@ fn a_zombie_reaped_during_the_wait_counts_once() {
         waiter.child.try_wait().unwrap().is_none(),
         "one of two has ended"
     );
-    drop(hung);
+    hung.kill();
     assert!(waiter.read_line().ends_with("killed 9 KILL\n"));
     waiter.finish().exits(0);
 }
