@@ -8,6 +8,7 @@ pub mod cli;
 pub mod completions;
 pub mod doctor;
 pub mod duration;
+pub mod end_args;
 pub mod exit_code;
 pub mod failure;
 pub mod id;

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use exithand::{Count, Deadline, ExitHandle, Key, State, Until, WaitOptions, WaitSet};
+use exithand::{Count, Deadline, ExitHandle, Key, State, WaitOptions, WaitSet};
 
 use crate::duration;
+use crate::end_args::EndArgs;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::output::{Format, Reporter, Standing};
@@ -20,10 +21,6 @@ use crate::target::{Label, TargetArgs};
 /// Waits for every target, whoever's child it is, without polling; prints one line for each as it
 /// ends. Needs no privilege.
 #[derive(Debug, clap::Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line"
-)]
 pub struct Args {
     /// Return as soon as one of the targets has ended
     #[arg(long, conflicts_with = "count")]
@@ -41,37 +38,20 @@ pub struct Args {
     #[arg(long, value_name = "DUR", value_parser = duration::parse)]
     timeout: Option<Duration>,
 
-    /// The event to wait for: `ended` (a zombie counts) or `reaped` (the pid is free again)
-    #[arg(long, value_name = "EVENT", default_value = "ended")]
-    until: Until,
-
-    /// How long to wait for the reap after the end, where only that tells how it ended
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "100ms")]
-    grace: Duration,
-
     /// Exit with the target's exit status, or 128 plus its signal; 126 if nobody says how it ended
     ///
     /// With several targets: that of the first which did not exit with 0.
     #[arg(long)]
     propagate: bool,
 
-    /// Print one JSON object a line
-    #[arg(long, conflicts_with = "quiet")]
-    json: bool,
-
-    /// Print no results
-    #[arg(short, long)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub(crate) end: EndArgs,
 
     #[command(flatten)]
     targets: TargetArgs,
 }
 
 impl Args {
-    fn format(&self) -> Format {
-        Format::of(self.json, self.quiet)
-    }
-
     /// Says how many of `total` targets have to finish.
     fn wanted(&self, total: usize) -> Result<usize, Failure> {
         match self.count {
@@ -102,13 +82,13 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
     let wanted = args.wanted(total)?;
     let labels = opened.targets.iter().map(|target| &target.label);
     let mut waiting = Waiting {
-        reporter: Reporter::new(out, args.format(), labels),
-        set: WaitSet::new(args.until)?,
+        reporter: Reporter::new(out, args.end.format(), labels),
+        set: WaitSet::new(args.end.until)?,
         awaited: BTreeMap::new(),
         options: WaitOptions {
-            until: args.until,
+            until: args.end.until,
             deadline,
-            grace: args.grace,
+            grace: args.end.grace,
             source: None,
         },
         tally: Tally::new(wanted),
@@ -122,11 +102,11 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
         waiting.reporter.absent(absent)?;
     }
     waiting.reporter.flush()?;
-    waiting.run(&Progress::start(args.format()))?;
+    waiting.run(&Progress::start(args.end.format()))?;
     let tally = waiting.tally;
     if tally.code() == ExitCode::TimedOut {
         let alive = waiting.report_alive()?;
-        if !args.quiet {
+        if args.end.format() != Format::Quiet {
             say_timed_out(args, alive, total);
         }
     }

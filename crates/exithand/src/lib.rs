@@ -26,8 +26,8 @@
 //! ```
 //!
 //! Many processes at once go into a [`WaitSet`]. With the features `tokio` and `async-io` the
-//! modules of those names (`tokio`, `async_io`) give `async fn` waits. What the running kernel and the caller's
-//! privileges allow is told by [`probe`].
+//! modules of those names (`tokio`, `async_io`) give `async fn` waits. What the running kernel and
+//! the caller's privileges allow is told by [`probe`].
 //!
 //! # Ended and reaped
 //!
@@ -39,6 +39,8 @@
 
 #[cfg(feature = "async-io")]
 pub mod async_io;
+#[cfg(any(feature = "tokio", feature = "async-io"))]
+mod awaited;
 mod boot;
 mod deadline;
 mod error;

@@ -1,13 +1,16 @@
 //! Processes of several threads, where "has it ended" and "how" are easily answered wrong.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod common;
+
 use std::fs;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use common::wait;
 use exithand::{
-    Count, Deadline, Error, Exit, ExitHandle, Outcome, Pid, Signal, Source, State, Until, WaitSet,
+    Count, Deadline, Error, ExitHandle, Outcome, Pid, Signal, Source, State, Until, WaitSet,
 };
 use exithand_testkit::{Middleman, Need, actor, need};
 use rustix::fs::{OFlags, fcntl_getfl};
@@ -24,13 +27,6 @@ const PROGRAMS: [&str; 7] = [
     KILLED,
 ];
 const KILLED: &str = "killed-two-threads";
-
-/// Waits without hanging the test if the library misses the end.
-fn wait(handle: &ExitHandle, until: Until) -> Exit {
-    let deadline = Deadline::after(Duration::from_mins(1));
-    let exit = handle.wait(until, deadline).unwrap();
-    exit.expect("no end was seen")
-}
 
 fn state_letter(pid: Pid) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();

@@ -1,14 +1,14 @@
 //! Zombies: ended, not reaped, and open about it to some only.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod common;
+
 use std::env;
 use std::process::Command;
 use std::time::Duration;
 
-use exithand::{
-    Count, Deadline, Exit, ExitHandle, Outcome, Pid, Source, State, Until, WaitOptions, WaitSet,
-    Why,
-};
+use common::{at_once, wait};
+use exithand::{Count, Deadline, ExitHandle, Outcome, Pid, Source, State, Until, WaitSet, Why};
 use exithand_testkit::{
     Apart, Middleman, Need, User, actor_command, listen, need, play_apart, run_as, say, test_name,
 };
@@ -18,25 +18,6 @@ use rustix::time::{ClockId, clock_gettime};
 /// Long enough to tell a sleep from a spin by the CPU time used.
 const WHILE: Duration = Duration::from_millis(400);
 const CPU_AT_MOST: Duration = Duration::from_millis(20);
-
-fn wait(handle: &ExitHandle, until: Until) -> Exit {
-    let deadline = Deadline::after(Duration::from_mins(1));
-    let exit = handle.wait(until, deadline).unwrap();
-    exit.expect("no end was seen")
-}
-
-/// Waits without the grace that a reap may bring an answer in.
-fn at_once(handle: &ExitHandle) -> Exit {
-    let options = WaitOptions {
-        deadline: Deadline::after(Duration::from_mins(1)),
-        grace: Duration::ZERO,
-        ..WaitOptions::default()
-    };
-    handle
-        .wait_with(&options)
-        .unwrap()
-        .expect("no end was seen")
-}
 
 /// The CPU time of the calling thread while it does `work`.
 fn cpu_of(work: impl FnOnce()) -> Duration {

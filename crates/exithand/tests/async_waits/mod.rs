@@ -59,13 +59,13 @@ macro_rules! needs {
 /// Implements both traits for the types of `exithand::$module`.
 #[macro_export]
 macro_rules! async_types {
-    ($module:ident, $($ok:tt)*) => {
+    ($module:ident) => {
         impl $crate::async_waits::AsyncHandle for exithand::$module::AsyncExitHandle {
             fn watch(handle: exithand::ExitHandle) -> Self {
                 Self::new(handle).unwrap()
             }
             fn release(self) -> exithand::ExitHandle {
-                self.into_inner() $($ok)*
+                self.into_inner().unwrap()
             }
             async fn ended(&self) -> Result<exithand::Exit, exithand::Error> {
                 Self::ended(self).await
