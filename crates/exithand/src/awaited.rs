@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::reactor::{self, Reactor};
-use crate::{Error, Exit, ExitHandle, Key, Until, WaitOptions, WaitSet};
+use crate::{Error, Exit, ExitHandle, Key, State, Until, WaitOptions, WaitSet};
 
 /// An [`ExitHandle`] whose waits are `async`, on the event loop `R`: see
 /// [`tokio`](crate::tokio) and [`async_io`](crate::async_io).
@@ -50,6 +50,16 @@ impl<R: Reactor> AsyncExitHandle<R> {
     /// As [`ended`](Self::ended); also [`Error::Unsupported`] on a kernel older than 6.9.
     pub async fn reaped(&self) -> Result<Exit, Error> {
         self.wait_for_ever(Until::Reaped).await
+    }
+
+    /// Waits for the event alone, without asking how the process ended, which takes a few system
+    /// calls more: for those who have somebody to wake at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`reaped`](Self::reaped).
+    pub async fn reached(&self, until: Until) -> Result<State, Error> {
+        reactor::reached::<R>(&self.0, until).await
     }
 
     /// Waits as [`ExitHandle::wait_with`] does: until the event or the deadline, which gives

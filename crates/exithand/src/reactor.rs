@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::poll::timer;
 use crate::sys::watched::OwnsFd;
 use crate::wait::Next;
-use crate::{Count, Deadline, Error, Exit, ExitHandle, Key, State, WaitOptions, WaitSet};
+use crate::{Count, Deadline, Error, Exit, ExitHandle, Key, State, Until, WaitOptions, WaitSet};
 
 /// An event loop that watches descriptors.
 ///
@@ -49,6 +49,33 @@ pub trait Reactor {
 /// Registers a handle or a set.
 pub(crate) fn watch<R: Reactor, F: OwnsFd>(fd: F) -> Result<R::Watched<F>, Error> {
     R::watch(fd).map_err(|error| from_reactor(&error))
+}
+
+/// Waits for the event alone, and asks nobody how the process ended.
+pub(crate) async fn reached<R: Reactor>(
+    watched: &R::Watched<ExitHandle>,
+    until: Until,
+) -> Result<State, Error> {
+    let handle = R::inner(watched);
+    handle.refuse_own()?;
+    let seen = match until {
+        Until::Ended => {
+            R::readable(watched, |handle| match handle.state() {
+                Ok(State::Alive) => None,
+                seen => Some(seen),
+            })
+            .await
+        }
+        Until::Reaped => {
+            handle.refuse_unseen_reap()?;
+            R::writable(watched, |handle| match handle.is_reaped() {
+                Ok(false) => None,
+                seen => Some(seen.map(|_| State::Reaped)),
+            })
+            .await
+        }
+    };
+    seen.map_err(|error| from_reactor(&error))?
 }
 
 /// Waits as [`ExitHandle::wait_with`] does.

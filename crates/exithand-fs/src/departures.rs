@@ -1,0 +1,117 @@
+//! Tells the kernel of directories that go.
+//!
+//! Such a message waits for the directory's lock, which a caller may hold who waits for an answer
+//! of ours: so it is sent from a thread of its own, while the loop goes on answering.
+
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio::sync::Notify;
+
+use crate::device::Replies;
+use crate::entry::{Entries, Entry};
+use crate::node::{Key, Node, Of, Part};
+use crate::wire::{ROOT, notify_delete, notify_entry};
+
+/// Where departures are told. There is at most one at a time for each entry.
+#[derive(Debug)]
+pub(crate) struct Departures {
+    sender: Mutex<Option<Sender<Vec<Vec<u8>>>>>,
+    finished: Arc<Notify>,
+}
+
+impl Departures {
+    /// Starts the thread.
+    pub(crate) fn start(replies: Replies) -> io::Result<Self> {
+        let (sender, receiver) = channel();
+        let finished = Arc::new(Notify::new());
+        let signal = Arc::clone(&finished);
+        let name = "departures".to_owned();
+        thread::Builder::new().name(name).spawn(move || {
+            send(&receiver, replies);
+            signal.notify_one();
+        })?;
+        Ok(Self {
+            sender: Mutex::new(Some(sender)),
+            finished,
+        })
+    }
+
+    /// The process of an entry is gone: its files, its threads and its directory go, and whoever
+    /// watches them sees that.
+    pub(crate) fn delete(&self, entries: &Entries, entry: &Entry, key: Key) {
+        let mut messages = Vec::new();
+        for thread in &entry.threads {
+            if let Some(found) = entries.get(*thread) {
+                delete_parts(&mut messages, entries, found, *thread);
+            }
+        }
+        delete_parts(&mut messages, entries, entry, key);
+        self.tell(messages);
+    }
+
+    /// Nobody watches over an entry any more: the kernel is to let go of what nobody uses.
+    pub(crate) fn forget(&self, entries: &Entries, entry: &Entry) {
+        let message = notify_entry(parent(entries, entry), &name(entry));
+        self.tell(vec![message]);
+    }
+
+    /// Takes no more, and waits until all is sent. The loop has to go on answering meanwhile.
+    pub(crate) async fn finish(&self) {
+        let sender = self.lock().take();
+        drop(sender);
+        self.finished.notified().await;
+    }
+
+    fn tell(&self, messages: Vec<Vec<u8>>) {
+        if let Some(sender) = &*self.lock()
+            && !messages.is_empty()
+        {
+            // The thread ends only after the sender.
+            drop(sender.send(messages));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Sender<Vec<Vec<u8>>>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the connection lasts until this end of it is gone, too"
+)]
+fn send(receiver: &Receiver<Vec<Vec<u8>>>, replies: Replies) {
+    while let Ok(messages) = receiver.recv() {
+        for message in messages {
+            replies.send(&message);
+        }
+    }
+}
+
+/// What lies in a directory goes before the directory: the kernel keeps one that is not empty.
+fn delete_parts(messages: &mut Vec<Vec<u8>>, entries: &Entries, entry: &Entry, key: Key) {
+    let directory = Node::Part(key, Part::Directory).raw();
+    for part in entry.known_parts().filter(|it| *it != Part::Directory) {
+        let node = Node::Part(key, part).raw();
+        messages.push(notify_delete(directory, node, part.name()));
+    }
+    messages.push(notify_delete(
+        parent(entries, entry),
+        directory,
+        &name(entry),
+    ));
+}
+
+fn name(entry: &Entry) -> String {
+    entry.number.as_raw_nonzero().to_string()
+}
+
+fn parent(_: &Entries, entry: &Entry) -> u64 {
+    match (entry.of, entry.process) {
+        (Of::Thread, Some(process)) => Node::Part(process, Part::Tasks).raw(),
+        _ => ROOT,
+    }
+}

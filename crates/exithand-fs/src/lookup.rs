@@ -1,0 +1,219 @@
+//! Finds entries by name.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use exithand::{ExitHandle, Pid};
+use rustix::io::Errno;
+
+use crate::Visibility;
+use crate::caller::process_of;
+use crate::entry::NewEntry;
+use crate::node::{Key, Node, Of, Part};
+use crate::proc::{self, Status};
+use crate::server::{Server, State, is_reaped};
+use crate::wire::{Attr, FileKind, Header, Reply};
+
+impl Server {
+    /// Looks `name` up in a directory.
+    pub(crate) fn lookup(
+        self: &Arc<Self>,
+        header: &Header,
+        directory: Node,
+        name: &OsStr,
+    ) -> Result<Reply, Errno> {
+        let name = name.to_str().ok_or(Errno::NOENT)?;
+        let mut state = self.state();
+        match directory {
+            Node::Root => {
+                let fixed = Node::FIXED.into_iter().find(|(it, ..)| *it == name);
+                if let Some((_, node, kind)) = fixed {
+                    let attr = self.fixed_attr(node, kind);
+                    return Ok(Reply::Entry {
+                        node: node.raw(),
+                        attr,
+                    });
+                }
+                let pid = parse_number(name).ok_or(Errno::NOENT)?;
+                let key = self.process(&mut state, header, pid)?;
+                Ok(state.entry_reply(key, Part::Directory))
+            }
+            Node::Part(key, Part::Directory) => {
+                let entry = state.entries.get(key).ok_or(Errno::NOENT)?;
+                let part = Part::in_process(name).ok_or(Errno::NOENT)?;
+                let is_there = match entry.of {
+                    Of::Process => part != Part::Tasks || self.has_threads,
+                    Of::Thread => part == Part::Exithand,
+                };
+                if !is_there || self.is_hidden(&state, header, key) || self.is_gone(&state, key) {
+                    return Err(Errno::NOENT);
+                }
+                Ok(state.entry_reply(key, part))
+            }
+            Node::Part(key, Part::Tasks) => {
+                let tid = parse_number(name).ok_or(Errno::NOENT)?;
+                let key = self.thread(&mut state, key, tid)?;
+                Ok(state.entry_reply(key, Part::Directory))
+            }
+            _ => Err(Errno::NOTDIR),
+        }
+    }
+
+    /// Tells what `stat` shows.
+    pub(crate) fn attr(&self, node: Node) -> Result<Attr, Errno> {
+        if let Node::Part(key, part) = node {
+            let state = self.state();
+            let entry = state.entries.get(key).ok_or(Errno::STALE)?;
+            return Ok(entry.attr(part));
+        }
+        let fixed = Node::FIXED.into_iter().find(|(_, it, _)| *it == node);
+        let kind = fixed.map_or(FileKind::Directory, |(_, _, kind)| kind);
+        Ok(self.fixed_attr(node, kind))
+    }
+
+    /// Reads `self` or `thread-self`: each caller has its own.
+    pub(crate) fn link(&self, header: &Header, node: Node) -> Result<Reply, Errno> {
+        let process = process_of(header).ok_or(Errno::NOENT)?;
+        let target = match node {
+            Node::SelfLink => process.to_string(),
+            Node::ThreadSelfLink => format!("{process}/task/{}", header.tid),
+            _ => return Err(Errno::INVAL),
+        };
+        Ok(Reply::Data(target.into_bytes()))
+    }
+
+    fn fixed_attr(&self, node: Node, kind: FileKind) -> Attr {
+        Attr {
+            inode: node.raw(),
+            kind,
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            time: self.mounted,
+        }
+    }
+
+    /// Finds or makes the entry of the process that has `pid` now.
+    fn process(
+        self: &Arc<Self>,
+        state: &mut State,
+        header: &Header,
+        pid: Pid,
+    ) -> Result<Key, Errno> {
+        let handle = self.with_room(state, || ExitHandle::open(pid))?;
+        if self.hides(header) {
+            let status = Status::read(raw(pid)).ok_or(Errno::NOENT)?;
+            if status.uids[0] != header.uid {
+                return Err(Errno::NOENT);
+            }
+        }
+        let token = handle.token();
+        let key = match state.entries.find(&token, Of::Process) {
+            Some(key) => key,
+            None => state.entries.insert(NewEntry {
+                of: Of::Process,
+                process: None,
+                number: pid,
+                token,
+                owner: proc::owner(pid).ok_or(Errno::NOENT)?,
+                real_uid: if self.options.hide == Visibility::Own {
+                    Status::read(raw(pid)).ok_or(Errno::NOENT)?.uids[0]
+                } else {
+                    0
+                },
+            }),
+        };
+        if state.entries.get(key).is_some_and(|it| it.watch.is_none()) {
+            self.watch_directory(state, key, handle);
+        } else {
+            state.entries.touch(key);
+        }
+        Ok(key)
+    }
+
+    /// Finds or makes the entry of a thread.
+    fn thread(
+        self: &Arc<Self>,
+        state: &mut State,
+        process: Key,
+        tid: Pid,
+    ) -> Result<Key, Errno> {
+        let handle = self.with_room(state, || ExitHandle::open_thread(tid))?;
+        let entry = state.entries.get(process).ok_or(Errno::NOENT)?;
+        let (number, owner, real_uid) = (entry.number, entry.owner, entry.real_uid);
+        // Both handles are held, so both numbers were theirs while we looked if both are there now.
+        let is_ours = proc::is_thread_of(raw(tid), number);
+        let is_there = !is_reaped(&handle);
+        if !is_ours || !is_there || self.is_gone(state, process) {
+            return Err(Errno::NOENT);
+        }
+        let token = handle.token();
+        let key = match state.entries.find(&token, Of::Thread) {
+            Some(key) => key,
+            None => state.entries.insert(NewEntry {
+                of: Of::Thread,
+                process: Some(process),
+                number: tid,
+                token,
+                owner,
+                real_uid,
+            }),
+        };
+        if state.entries.get(key).is_some_and(|it| it.watch.is_none()) {
+            self.watch_directory(state, key, handle);
+        } else {
+            state.entries.touch(key);
+        }
+        Ok(key)
+    }
+
+    /// Says whether this caller sees only its own.
+    pub(crate) fn hides(&self, header: &Header) -> bool {
+        self.options.hide == Visibility::Own && header.uid != 0
+    }
+
+    /// Says whether a caller that got hold of a directory may not see what is in it.
+    pub(crate) fn is_hidden(&self, state: &State, header: &Header, key: Key) -> bool {
+        self.hides(header)
+            && state
+                .entries
+                .get(key)
+                .is_none_or(|entry| entry.real_uid != header.uid)
+    }
+}
+
+impl State {
+    /// Tells the kernel of a part of an entry, and counts that.
+    fn entry_reply(&mut self, key: Key, part: Part) -> Reply {
+        self.entries.looked_up(key, part);
+        match self.entries.get(key) {
+            Some(entry) => Reply::Entry {
+                node: Node::Part(key, part).raw(),
+                attr: entry.attr(part),
+            },
+            None => Reply::Error(Errno::NOENT),
+        }
+    }
+}
+
+/// Reads a number as `/proc` names it: no sign, no leading zero.
+pub(crate) fn parse_number(name: &str) -> Option<Pid> {
+    let canonical = name.bytes().all(|byte| byte.is_ascii_digit()) && !name.starts_with('0');
+    canonical.then(|| name.parse().ok().and_then(Pid::from_raw))?
+}
+
+pub(crate) fn raw(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_one_name() {
+        assert_eq!(parse_number("4242").map(raw), Some(4242));
+        for name in ["", "0", "042", "+1", "-1", " 1", "1 ", "1a", "4294967297"] {
+            assert_eq!(parse_number(name), None, "{name:?}");
+        }
+    }
+}
