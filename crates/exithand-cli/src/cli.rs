@@ -26,6 +26,8 @@ pub enum Command {
     Wait(crate::wait::Args),
     Kill(crate::kill_command::Args),
     Id(crate::id::Args),
+    Mount(crate::mount_command::MountArgs),
+    Umount(crate::mount_command::UmountArgs),
     Doctor(crate::doctor::Args),
     InstallNames(crate::install_names::Args),
     Completions(crate::completions::Args),

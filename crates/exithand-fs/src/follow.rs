@@ -103,7 +103,10 @@ impl Server {
             // Those who wait for the end alone come first: to learn the outcome takes longer.
             state.release(key, outbox);
         }
-        let wanted = state.entries.get(key).is_some_and(|it| it.outcome_files > 0);
+        let wanted = state
+            .entries
+            .get(key)
+            .is_some_and(|it| it.outcome_files > 0);
         if wanted {
             self.send_all(std::mem::take(outbox));
             self.learn(state, key);
@@ -137,7 +140,11 @@ impl Server {
         }
         if ending.inquiry == Inquiry::NotBegun && !is_settled(ending) {
             ending.inquiry = Inquiry::Running;
-            tokio::spawn(inquire(Arc::downgrade(self), key, Arc::clone(&watch.handle)));
+            tokio::spawn(inquire(
+                Arc::downgrade(self),
+                key,
+                Arc::clone(&watch.handle),
+            ));
         }
     }
 }

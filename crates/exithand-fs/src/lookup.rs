@@ -131,12 +131,7 @@ impl Server {
     }
 
     /// Finds or makes the entry of a thread.
-    fn thread(
-        self: &Arc<Self>,
-        state: &mut State,
-        process: Key,
-        tid: Pid,
-    ) -> Result<Key, Errno> {
+    fn thread(self: &Arc<Self>, state: &mut State, process: Key, tid: Pid) -> Result<Key, Errno> {
         let handle = self.with_room(state, || ExitHandle::open_thread(tid))?;
         let entry = state.entries.get(process).ok_or(Errno::NOENT)?;
         let (number, owner, real_uid) = (entry.number, entry.owner, entry.real_uid);

@@ -217,10 +217,7 @@ mod tests {
         let parent = right(
             StatusPolicy::Parent,
             KernelTells::Everybody,
-            &Caller {
-                uid: 5,
-                ..unknown
-            },
+            &Caller { uid: 5, ..unknown },
             &orphan,
         );
         assert_eq!(parent, Never);

@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn reads_past_any_name() {
-        let text = b"Name:\t\xff) Uid:\nTgid:\t7\nPid:\t8\nPPid:\t3\nUid:\t1 2 3 4\nGid:\t5 6 7 8\n\
+        let text =
+            b"Name:\t\xff) Uid:\nTgid:\t7\nPid:\t8\nPPid:\t3\nUid:\t1 2 3 4\nGid:\t5 6 7 8\n\
             Groups:\t4 5\nNSpid:\t8 1\n";
         let status = Status::parse(text).unwrap();
         assert_eq!(

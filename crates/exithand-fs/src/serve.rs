@@ -116,7 +116,9 @@ impl Server {
             }
             return;
         }
-        let reply = self.reply(request).unwrap_or_else(|errno| Some(Reply::Error(errno)));
+        let reply = self
+            .reply(request)
+            .unwrap_or_else(|errno| Some(Reply::Error(errno)));
         if let Some(reply) = reply {
             self.replies.send(&reply.to_bytes(header.unique));
         }

@@ -181,14 +181,14 @@ impl Server {
             return true;
         };
         match (&entry.watch, entry.of) {
-            (Some(watch), _) => {
-                is_reaped(watch.handle.get_ref())
-            }
+            (Some(watch), _) => is_reaped(watch.handle.get_ref()),
             (None, Of::Process) => {
                 ExitHandle::open_token(&entry.token).is_err_and(|error| error.is_gone())
             }
-            (None, Of::Thread) => ExitHandle::open_thread(entry.number)
-                .map_or_else(|error| error.is_gone(), |found| found.token() != entry.token),
+            (None, Of::Thread) => ExitHandle::open_thread(entry.number).map_or_else(
+                |error| error.is_gone(),
+                |found| found.token() != entry.token,
+            ),
         }
     }
 
