@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::Options;
 use crate::departures::Departures;
 use crate::device::Replies;
-use crate::entry::{Entries, Watch};
+use crate::entry::{Departure, Entries, Watch};
 use crate::file::{Blocked, File};
 use crate::follow::follow;
 use crate::generation::Generation;
@@ -173,6 +173,20 @@ impl Server {
             self.departures.forget(&state.entries, entry);
         }
         true
+    }
+
+    /// Has the kernel told that the process of an entry is gone.
+    pub(crate) fn depart(&self, state: &mut State, key: Key) {
+        if let Some(entry) = state.entries.get_mut(key)
+            && entry.departure == Departure::NotTold
+        {
+            entry.departure = Departure::Underway;
+        } else {
+            return;
+        }
+        if let Some(entry) = state.entries.get(key) {
+            self.departures.delete(&state.entries, entry, key);
+        }
     }
 
     /// Looks at a process that is not known to have ended, and updates what is known of one that is.

@@ -247,7 +247,10 @@ fn the_generation_names_the_pid_given_out_last() {
     let path = mounted.root().join("pid_generation");
     let actor = actor(&["hang"]);
     let text = fs::read_to_string(path).unwrap();
-    let numbers: Vec<u64> = text.split_whitespace().map(|it| it.parse().unwrap()).collect();
+    let numbers: Vec<u64> = text
+        .split_whitespace()
+        .map(|it| it.parse().unwrap())
+        .collect();
     assert_eq!(numbers.len(), 2, "{text:?}");
     assert!(numbers[1] > 0 && actor.pid() != Pid::INIT);
 }

@@ -51,6 +51,11 @@ impl Mounted {
     pub(crate) fn with(options: Options) -> Self {
         let directory = tempfile::tempdir().unwrap();
         set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+        Self::on(directory, options)
+    }
+
+    /// Mounts on a directory.
+    pub(crate) fn on(directory: TempDir, options: Options) -> Self {
         let path = directory.path().to_owned();
         let (stop, stopped) = oneshot::channel();
         let (tell, ready) = channel();
