@@ -27,12 +27,16 @@ pub(crate) fn caller(header: &Header, target: Pid, target_numbers: &[u32]) -> Ca
         .then(|| Status::read(header.tid))
         .flatten();
     let view = match &status {
-        None => View::Hidden,
         // In our own namespace, which shows all there is on this mount.
         Some(status) if status.numbers.len() <= 1 => View::Shown,
-        Some(status) if status.numbers.len() > target_numbers.len() => View::Hidden,
-        Some(_) if shows(header.tid, target).unwrap_or(false) => View::Shown,
-        Some(_) => View::Hidden,
+        // In one below it; the target has to be in there.
+        Some(status)
+            if status.numbers.len() <= target_numbers.len()
+                && shows(header.tid, target).unwrap_or(false) =>
+        {
+            View::Shown
+        }
+        _ => View::Hidden,
     };
     Caller {
         uid: header.uid,

@@ -26,7 +26,7 @@ pub(crate) enum Inquiry {
 
 impl Ending {
     /// Says what a reader with this right is told; `None` if it has to wait.
-    pub(crate) fn answer(&self, right: Right) -> Option<Outcome> {
+    pub(crate) fn answer(self, right: Right) -> Option<Outcome> {
         const HIDDEN: Outcome = Outcome::Unknown {
             why: Why::ForeignZombie,
         };

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use exithand::tokio::AsyncExitHandle;
 use exithand::{Pid, Token};
+use tokio::sync::oneshot::Sender;
 use tokio::task::AbortHandle;
 
 use crate::ending::Ending;
 use crate::node::{Key, Node, Of, PARTS, Part, inode};
 use crate::proc::Owner;
-use crate::wire::Attr;
+use crate::wire::{Attr, Header};
 
 /// A process or thread that was looked up.
 #[derive(Debug)]
@@ -32,12 +33,26 @@ pub(crate) struct Entry {
     /// Those of them that tell the outcome.
     pub(crate) outcome_files: u32,
     pub(crate) watch: Option<Watch>,
+    pub(crate) departure: Departure,
+    /// Lookups of its number that wait until its departure is told.
+    pub(crate) lookups_held: Vec<Header>,
+    /// Ends the patience with them when dropped.
+    pub(crate) patience: Option<Sender<()>>,
     /// Reads that wait, by the number of their request.
     pub(crate) reads: HashSet<u64>,
     /// Open files that somebody polls.
     pub(crate) polled: HashSet<u64>,
     /// When it was used last.
     used: u64,
+}
+
+/// How far the kernel has been told that a process, and its directory with it, is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Departure {
+    #[default]
+    NotTold,
+    Underway,
+    Told,
 }
 
 /// A handle, and the task that follows it. One for each process, however many wait.
@@ -58,8 +73,10 @@ impl Drop for Watch {
 /// All entries.
 #[derive(Debug)]
 pub(crate) struct Entries {
-    entries: HashMap<Key, Entry>,
+    by_key: HashMap<Key, Entry>,
     by_identity: HashMap<(Token, Of), Key>,
+    /// The process that had each number last.
+    by_number: HashMap<Pid, Key>,
     /// Entries that are watched only for the sake of their directory, oldest use first.
     idle: BTreeMap<u64, Key>,
     watched: usize,
@@ -68,7 +85,7 @@ pub(crate) struct Entries {
 }
 
 /// What a new entry is made of.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct NewEntry {
     pub(crate) of: Of,
     pub(crate) process: Option<Key>,
@@ -98,15 +115,18 @@ impl Entry {
     }
 
     fn is_forgotten(&self) -> bool {
-        self.files == 0 && self.lookups.iter().all(|count| *count == 0)
+        self.files == 0
+            && self.lookups_held.is_empty()
+            && self.lookups.iter().all(|count| *count == 0)
     }
 }
 
 impl Default for Entries {
     fn default() -> Self {
         Self {
-            entries: HashMap::new(),
+            by_key: HashMap::new(),
             by_identity: HashMap::new(),
+            by_number: HashMap::new(),
             idle: BTreeMap::new(),
             watched: 0,
             next: Key::FIRST,
@@ -117,25 +137,33 @@ impl Default for Entries {
 
 impl Entries {
     pub(crate) fn get(&self, key: Key) -> Option<&Entry> {
-        self.entries.get(&key)
+        self.by_key.get(&key)
     }
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
-        self.entries.get_mut(&key)
+        self.by_key.get_mut(&key)
     }
 
     pub(crate) fn find(&self, token: &Token, of: Of) -> Option<Key> {
         self.by_identity.get(&(*token, of)).copied()
     }
 
+    /// Finds the process that had `number` last, as far as the kernel was told.
+    pub(crate) fn find_number(&self, number: Pid) -> Option<Key> {
+        self.by_number.get(&number).copied()
+    }
+
     /// Adds an entry, which has to be looked up before the next forget.
-    pub(crate) fn insert(&mut self, new: NewEntry) -> Key {
+    pub(crate) fn insert(&mut self, new: &NewEntry) -> Key {
         let key = self.next;
         self.next = key.next();
-        if let Some(process) = new.process.and_then(|key| self.entries.get_mut(&key)) {
+        if let Some(process) = new.process.and_then(|key| self.by_key.get_mut(&key)) {
             process.threads.insert(key);
         }
         self.by_identity.insert((new.token, new.of), key);
+        if new.of == Of::Process {
+            self.by_number.insert(new.number, key);
+        }
         let entry = Entry {
             of: new.of,
             process: new.process,
@@ -148,17 +176,20 @@ impl Entries {
             files: 0,
             outcome_files: 0,
             watch: None,
+            departure: Departure::NotTold,
+            lookups_held: Vec::new(),
+            patience: None,
             reads: HashSet::new(),
             polled: HashSet::new(),
             used: 0,
         };
-        self.entries.insert(key, entry);
+        self.by_key.insert(key, entry);
         key
     }
 
     /// Counts that the kernel is told of a part.
     pub(crate) fn looked_up(&mut self, key: Key, part: Part) {
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             entry.lookups[part.index()] += 1;
         }
     }
@@ -166,23 +197,26 @@ impl Entries {
     /// Counts that the kernel has forgotten a part, and drops an entry it knows nothing of.
     pub(crate) fn forget(&mut self, node: Node, lookups: u64) {
         let Node::Part(key, part) = node else { return };
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             let count = &mut entry.lookups[part.index()];
             *count = count.saturating_sub(lookups);
             self.drop_forgotten(key);
         }
     }
 
-    fn drop_forgotten(&mut self, key: Key) {
-        if !self.entries.get(&key).is_some_and(Entry::is_forgotten) {
+    pub(crate) fn drop_forgotten(&mut self, key: Key) {
+        if !self.by_key.get(&key).is_some_and(Entry::is_forgotten) {
             return;
         }
         self.unwatch(key);
-        let Some(entry) = self.entries.remove(&key) else {
+        let Some(entry) = self.by_key.remove(&key) else {
             return;
         };
         self.by_identity.remove(&(entry.token, entry.of));
-        if let Some(process) = entry.process.and_then(|key| self.entries.get_mut(&key)) {
+        if self.by_number.get(&entry.number) == Some(&key) {
+            self.by_number.remove(&entry.number);
+        }
+        if let Some(process) = entry.process.and_then(|key| self.by_key.get_mut(&key)) {
             process.threads.remove(&key);
         }
     }
@@ -199,7 +233,7 @@ impl Entries {
 
     /// Begins to watch an entry that is not watched.
     pub(crate) fn watch(&mut self, key: Key, watch: Watch) {
-        if let Some(entry) = self.entries.get_mut(&key)
+        if let Some(entry) = self.by_key.get_mut(&key)
             && entry.watch.replace(watch).is_none()
         {
             self.watched += 1;
@@ -210,7 +244,7 @@ impl Entries {
     /// Notes a use, which puts the entry behind all others that may be given up.
     pub(crate) fn touch(&mut self, key: Key) {
         self.clock += 1;
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             self.idle.remove(&entry.used);
             entry.used = self.clock;
             if entry.files == 0 && entry.watch.is_some() {
@@ -221,7 +255,7 @@ impl Entries {
 
     /// Counts an open file.
     pub(crate) fn opened(&mut self, key: Key, part: Part) {
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             entry.files += 1;
             entry.outcome_files += u32::from(tells_outcome(part));
         }
@@ -230,7 +264,7 @@ impl Entries {
 
     /// Counts that an open file was closed.
     pub(crate) fn closed(&mut self, key: Key, part: Part) {
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             entry.files = entry.files.saturating_sub(1);
             let less = u32::from(tells_outcome(part));
             entry.outcome_files = entry.outcome_files.saturating_sub(less);
@@ -248,7 +282,7 @@ impl Entries {
     }
 
     fn unwatch(&mut self, key: Key) {
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
             self.idle.remove(&entry.used);
             if entry.watch.take().is_some() {
                 self.watched -= 1;
@@ -268,7 +302,7 @@ mod tests {
 
     fn entries() -> (Entries, Key) {
         let mut entries = Entries::default();
-        let key = entries.insert(NewEntry {
+        let key = entries.insert(&NewEntry {
             of: Of::Process,
             process: None,
             number: Pid::INIT,
@@ -305,7 +339,7 @@ mod tests {
     fn a_thread_belongs_to_its_process() {
         let (mut entries, process) = entries();
         entries.looked_up(process, Part::Directory);
-        let first = &entries.entries[&process];
+        let first = &entries.by_key[&process];
         let thread = NewEntry {
             of: Of::Thread,
             process: Some(process),
@@ -314,7 +348,7 @@ mod tests {
             owner: first.owner,
             real_uid: 0,
         };
-        let thread = entries.insert(thread);
+        let thread = entries.insert(&thread);
         entries.looked_up(thread, Part::Directory);
         assert!(entries.get(process).unwrap().threads.contains(&thread));
         entries.forget(Node::Part(thread, Part::Directory), 1);

@@ -58,8 +58,8 @@ impl Server {
         let mut state = self.state();
         let reaped = seen == Some(ProcessState::Reaped);
         self.note_end(&mut state, key, reaped, &mut outbox);
-        if reaped && let Some(entry) = state.entries.get(key) {
-            self.departures.delete(&state.entries, entry, key);
+        if reaped {
+            self.depart(&mut state, key);
         }
         drop(state);
         self.send_all(outbox);
@@ -128,7 +128,7 @@ impl Server {
         let Some(ending) = &mut watch.ending else {
             return;
         };
-        if is_settled(ending) {
+        if is_settled(*ending) {
             return;
         }
         if let Ok(Some(exit)) = watch.handle.get_ref().try_wait() {
@@ -138,7 +138,7 @@ impl Server {
             }
             ending.reaped |= exit.reaped;
         }
-        if ending.inquiry == Inquiry::NotBegun && !is_settled(ending) {
+        if ending.inquiry == Inquiry::NotBegun && !is_settled(*ending) {
             ending.inquiry = Inquiry::Running;
             tokio::spawn(inquire(
                 Arc::downgrade(self),
@@ -150,7 +150,7 @@ impl Server {
 }
 
 /// Says whether all there is to know is known.
-fn is_settled(ending: &Ending) -> bool {
+fn is_settled(ending: Ending) -> bool {
     ending.reaped && ending.outcome.is_some_and(Outcome::is_known)
 }
 

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use crate::lookup::{parse_number, raw};
 use crate::node::{Node, Of, Part, inode};
 use crate::proc::Status;
-use crate::server::Server;
+use crate::server::{Server, is_gone};
 use crate::wire::{FileKind, Header, Listing, Reply};
 
 /// Offsets from here on are those of `/proc`, after the entries that are always there.
@@ -60,7 +60,7 @@ impl Server {
             }
             Node::Part(key, part) => {
                 let state = self.state();
-                if self.is_hidden(&state, header, key) || self.is_gone(&state, key) {
+                if self.is_hidden(&state, header, key) || is_gone(&state, key) {
                     return Err(Errno::NOENT);
                 }
                 let entry = state.entries.get(key).ok_or(Errno::NOENT)?;

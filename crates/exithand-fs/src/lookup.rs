@@ -1,17 +1,19 @@
 //! Finds entries by name.
 
 use std::ffi::OsStr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use exithand::{ExitHandle, Pid};
 use rustix::io::Errno;
+use tokio::sync::oneshot::{Receiver, channel};
 
 use crate::Visibility;
 use crate::caller::process_of;
-use crate::entry::NewEntry;
+use crate::entry::{Departure, NewEntry, Watch};
 use crate::node::{Key, Node, Of, Part};
 use crate::proc::{self, Status};
-use crate::server::{Server, State, is_reaped};
+use crate::server::{Outbox, Server, State, is_gone, is_reaped};
 use crate::wire::{Attr, FileKind, Header, Reply};
 
 impl Server {
@@ -21,22 +23,25 @@ impl Server {
         header: &Header,
         directory: Node,
         name: &OsStr,
-    ) -> Result<Reply, Errno> {
+    ) -> Result<Option<Reply>, Errno> {
         let name = name.to_str().ok_or(Errno::NOENT)?;
         let mut state = self.state();
-        match directory {
+        Ok(Some(match directory {
             Node::Root => {
                 let fixed = Node::FIXED.into_iter().find(|(it, ..)| *it == name);
                 if let Some((_, node, kind)) = fixed {
                     let attr = self.fixed_attr(node, kind);
-                    return Ok(Reply::Entry {
+                    return Ok(Some(Reply::Entry {
                         node: node.raw(),
                         attr,
-                    });
+                    }));
                 }
                 let pid = parse_number(name).ok_or(Errno::NOENT)?;
+                if self.hold(&mut state, header, pid) {
+                    return Ok(None);
+                }
                 let key = self.process(&mut state, header, pid)?;
-                Ok(state.entry_reply(key, Part::Directory))
+                state.entry_reply(key, Part::Directory)
             }
             Node::Part(key, Part::Directory) => {
                 let entry = state.entries.get(key).ok_or(Errno::NOENT)?;
@@ -45,18 +50,18 @@ impl Server {
                     Of::Process => part != Part::Tasks || self.has_threads,
                     Of::Thread => part == Part::Exithand,
                 };
-                if !is_there || self.is_hidden(&state, header, key) || self.is_gone(&state, key) {
+                if !is_there || self.is_hidden(&state, header, key) || is_gone(&state, key) {
                     return Err(Errno::NOENT);
                 }
-                Ok(state.entry_reply(key, part))
+                state.entry_reply(key, part)
             }
             Node::Part(key, Part::Tasks) => {
                 let tid = parse_number(name).ok_or(Errno::NOENT)?;
                 let key = self.thread(&mut state, key, tid)?;
-                Ok(state.entry_reply(key, Part::Directory))
+                state.entry_reply(key, Part::Directory)
             }
-            _ => Err(Errno::NOTDIR),
-        }
+            _ => return Err(Errno::NOTDIR),
+        }))
     }
 
     /// Tells what `stat` shows.
@@ -71,15 +76,51 @@ impl Server {
         Ok(self.fixed_attr(node, kind))
     }
 
-    /// Reads `self` or `thread-self`: each caller has its own.
-    pub(crate) fn link(&self, header: &Header, node: Node) -> Result<Reply, Errno> {
-        let process = process_of(header).ok_or(Errno::NOENT)?;
-        let target = match node {
-            Node::SelfLink => process.to_string(),
-            Node::ThreadSelfLink => format!("{process}/task/{}", header.tid),
-            _ => return Err(Errno::INVAL),
+    /// Holds a lookup back whose answer would make the kernel drop a directory before those who
+    /// watch that are told of its end.
+    fn hold(self: &Arc<Self>, state: &mut State, header: &Header, number: Pid) -> bool {
+        let Some(key) = state.entries.find_number(number) else {
+            return false;
         };
-        Ok(Reply::Data(target.into_bytes()))
+        let Some(entry) = state.entries.get_mut(key) else {
+            return false;
+        };
+        let has_gone = |watch: &Watch| is_reaped(watch.handle.get_ref());
+        if entry.departure == Departure::Told || !entry.watch.as_ref().is_some_and(has_gone) {
+            return false;
+        }
+        entry.lookups_held.push(*header);
+        if entry.patience.is_none() {
+            let (patience, over) = channel();
+            entry.patience = Some(patience);
+            tokio::spawn(let_go(Arc::downgrade(self), key, over));
+        }
+        self.depart(state, key);
+        true
+    }
+
+    /// The kernel knows that the process of an entry is gone: those who looked for it are answered.
+    pub(crate) fn departed(self: &Arc<Self>, key: Key) {
+        let mut state = self.state();
+        let Some(entry) = state.entries.get_mut(key) else {
+            return;
+        };
+        entry.departure = Departure::Told;
+        entry.patience = None;
+        let number = entry.number;
+        let held = std::mem::take(&mut entry.lookups_held);
+        let mut outbox = Outbox::new();
+        for header in held {
+            let found = self.process(&mut state, &header, number);
+            let reply = match found {
+                Ok(key) => state.entry_reply(key, Part::Directory),
+                Err(errno) => Reply::Error(errno),
+            };
+            outbox.push(reply.to_bytes(header.unique));
+        }
+        state.entries.drop_forgotten(key);
+        drop(state);
+        self.send_all(outbox);
     }
 
     fn fixed_attr(&self, node: Node, kind: FileKind) -> Attr {
@@ -109,7 +150,7 @@ impl Server {
         let token = handle.token();
         let key = match state.entries.find(&token, Of::Process) {
             Some(key) => key,
-            None => state.entries.insert(NewEntry {
+            None => state.entries.insert(&NewEntry {
                 of: Of::Process,
                 process: None,
                 number: pid,
@@ -138,13 +179,13 @@ impl Server {
         // Both handles are held, so both numbers were theirs while we looked if both are there now.
         let is_ours = proc::is_thread_of(raw(tid), number);
         let is_there = !is_reaped(&handle);
-        if !is_ours || !is_there || self.is_gone(state, process) {
+        if !is_ours || !is_there || is_gone(state, process) {
             return Err(Errno::NOENT);
         }
         let token = handle.token();
         let key = match state.entries.find(&token, Of::Thread) {
             Some(key) => key,
-            None => state.entries.insert(NewEntry {
+            None => state.entries.insert(&NewEntry {
                 of: Of::Thread,
                 process: Some(process),
                 number: tid,
@@ -176,6 +217,18 @@ impl Server {
     }
 }
 
+/// Answers lookups that were held back for too long.
+///
+/// To tell a departure takes the lock of the directory, and one of those who wait may hold that: in
+/// a case so rare, whoever watches the directory may miss its end.
+async fn let_go(server: Weak<Server>, key: Key, told: Receiver<()>) {
+    const PATIENCE: Duration = Duration::from_millis(50);
+    let in_time = tokio::time::timeout(PATIENCE, told).await.is_ok();
+    if !in_time && let Some(server) = server.upgrade() {
+        server.departed(key);
+    }
+}
+
 impl State {
     /// Tells the kernel of a part of an entry, and counts that.
     fn entry_reply(&mut self, key: Key, part: Part) -> Reply {
@@ -188,6 +241,17 @@ impl State {
             None => Reply::Error(Errno::NOENT),
         }
     }
+}
+
+/// Reads `self` or `thread-self`: each caller has its own.
+pub(crate) fn link(header: &Header, node: Node) -> Result<Reply, Errno> {
+    let process = process_of(header).ok_or(Errno::NOENT)?;
+    let target = match node {
+        Node::SelfLink => process.to_string(),
+        Node::ThreadSelfLink => format!("{process}/task/{}", header.tid),
+        _ => return Err(Errno::INVAL),
+    };
+    Ok(Reply::Data(target.into_bytes()))
 }
 
 /// Reads a number as `/proc` names it: no sign, no leading zero.

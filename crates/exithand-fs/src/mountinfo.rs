@@ -12,15 +12,14 @@ pub fn is_mounted(path: &Path) -> bool {
 
 /// Returns the filesystem type of the last mount on `path`.
 fn topmost_type<'a>(list: &'a [u8], path: &[u8]) -> Option<&'a [u8]> {
-    let lines = list.split(|byte| *byte == b'\n');
-    let mounts = lines.filter_map(|line| {
+    let mut lines = list.rsplit(|byte| *byte == b'\n');
+    lines.find_map(|line| {
         let mut words = line.split(|byte| *byte == b' ');
         let point = words.nth(4)?;
         // Optional fields, of any number, end with a dash.
         let kind = words.skip_while(|word| *word != b"-").nth(1)?;
         (unescape(point) == path).then_some(kind)
-    });
-    mounts.last()
+    })
 }
 
 /// Blanks, tabs, newlines and backslashes stand as three octal digits.
@@ -30,15 +29,12 @@ fn unescape(word: &[u8]) -> Vec<u8> {
     while let Some((byte, after)) = rest.split_first() {
         let digits = after.get(..3).and_then(|it| std::str::from_utf8(it).ok());
         let code = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match (byte, code) {
-            (b'\\', Some(code)) => {
-                plain.push(code);
-                rest = &after[3..];
-            }
-            _ => {
-                plain.push(*byte);
-                rest = after;
-            }
+        if let (b'\\', Some(code)) = (byte, code) {
+            plain.push(code);
+            rest = &after[3..];
+        } else {
+            plain.push(*byte);
+            rest = after;
         }
     }
     plain

@@ -121,7 +121,7 @@ impl Node {
             _ => {
                 let part = usize::try_from(raw % STEP).ok()?;
                 let part = Part::ALL.get(part)?;
-                (raw >= STEP).then(|| Self::Part(Key(raw / STEP), *part))
+                (raw >= STEP).then_some(Self::Part(Key(raw / STEP), *part))
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::node::{Key, Node, Of, Part};
 use crate::policy::{Right, Target, right};
 use crate::proc::{Status, is_dumpable};
 use crate::render;
-use crate::server::{Outbox, Server, State, is_reaped, waits};
+use crate::server::{Outbox, Server, State, is_gone, is_reaped, waits};
 use crate::wire::{Header, Reply};
 
 impl Server {
@@ -51,7 +51,7 @@ impl Server {
                 let content = state.generation.read().ok_or(Errno::IO)?;
                 (Kind::Fixed, Some(content))
             }
-            Node::Part(key, Part::Token) if self.is_gone(state, key) => return Err(Errno::NOENT),
+            Node::Part(key, Part::Token) if is_gone(state, key) => return Err(Errno::NOENT),
             Node::Part(key, Part::Token) => {
                 let entry = state.entries.get(key).ok_or(Errno::NOENT)?;
                 (Kind::Fixed, Some(render::token(&entry.token)))

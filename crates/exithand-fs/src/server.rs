@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::Options;
 use crate::departures::Departures;
 use crate::device::Replies;
-use crate::entry::{Entries, Watch};
+use crate::entry::{Departure, Entries, Watch};
 use crate::file::{Blocked, File};
 use crate::follow::follow;
 use crate::generation::Generation;
@@ -141,7 +141,7 @@ impl Server {
             self.give_up_oldest(state);
         }
         // Without a watch the directory is as good; only its end is not announced.
-        drop(self.watch(state, key, handle));
+        self.watch(state, key, handle).unwrap_or_default();
     }
 
     /// Opens a handle, at the price of directories' watches if need be.
@@ -175,20 +175,17 @@ impl Server {
         true
     }
 
-    /// Says whether the process of an entry is gone, and its directory with it.
-    pub(crate) fn is_gone(&self, state: &State, key: Key) -> bool {
-        let Some(entry) = state.entries.get(key) else {
-            return true;
-        };
-        match (&entry.watch, entry.of) {
-            (Some(watch), _) => is_reaped(watch.handle.get_ref()),
-            (None, Of::Process) => {
-                ExitHandle::open_token(&entry.token).is_err_and(|error| error.is_gone())
-            }
-            (None, Of::Thread) => ExitHandle::open_thread(entry.number).map_or_else(
-                |error| error.is_gone(),
-                |found| found.token() != entry.token,
-            ),
+    /// Has the kernel told that the process of an entry is gone.
+    pub(crate) fn depart(&self, state: &mut State, key: Key) {
+        if let Some(entry) = state.entries.get_mut(key)
+            && entry.departure == Departure::NotTold
+        {
+            entry.departure = Departure::Underway;
+        } else {
+            return;
+        }
+        if let Some(entry) = state.entries.get(key) {
+            self.departures.delete(&state.entries, entry, key);
         }
     }
 
@@ -210,6 +207,23 @@ fn capacity() -> usize {
     let limit = getrlimit(Resource::Nofile).current;
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
     limit.unwrap_or(usize::MAX).saturating_sub(RESERVE).max(8)
+}
+
+/// Says whether the process of an entry is gone, and its directory with it.
+pub(crate) fn is_gone(state: &State, key: Key) -> bool {
+    let Some(entry) = state.entries.get(key) else {
+        return true;
+    };
+    match (&entry.watch, entry.of) {
+        (Some(watch), _) => is_reaped(watch.handle.get_ref()),
+        (None, Of::Process) => {
+            ExitHandle::open_token(&entry.token).is_err_and(|error| error.is_gone())
+        }
+        (None, Of::Thread) => ExitHandle::open_thread(entry.number).map_or_else(
+            |error| error.is_gone(),
+            |found| found.token() != entry.token,
+        ),
+    }
 }
 
 /// Says whether the process behind a handle has been reaped.
