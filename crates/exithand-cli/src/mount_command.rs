@@ -157,8 +157,8 @@ async fn serve(
             NotifyState::Status(&status),
         ]));
         drop(writeln!(out, "{status}").and_then(|()| out.flush()));
-        if detached {
-            drop(leave_terminal());
+        if detached && let Err(errno) = leave_terminal() {
+            anstream::eprintln!("exithand: the server stays with its terminal: {errno}");
         }
     };
     Ok(exithand_fs::serve(path, options, ready, stop).await?)
