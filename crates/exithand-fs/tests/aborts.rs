@@ -12,7 +12,7 @@ use std::thread;
 
 use exithand_fs::{Options, serve};
 use exithand_testkit::{Apart, actor, play_apart, say, sys, test_name};
-use mounted::{Mounted, block_on, errno, need_mounts, read, read_apart};
+use mounted::{Mounted, Place, block_on, errno, need_mounts, read, read_apart};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
@@ -135,8 +135,7 @@ fn a_killed_server_lets_everybody_go() {
     if play_apart(test_name!(), serve_until_killed) {
         return;
     }
-    let directory = tempfile::tempdir().unwrap();
-    let guard = Unmount(directory.path().to_owned());
+    let directory = Place::new();
     let mut server = Apart::start(test_name!(), |mut command| {
         command.env(DIRECTORY, directory.path());
         command
@@ -157,26 +156,15 @@ fn a_killed_server_lets_everybody_go() {
     let listed = errno(fs::read_dir(directory.path()));
     assert!(is_cut_off(listed), "{listed}");
     // Another server takes the place of the dead one.
-    let mut again = Mounted::on(directory, Options::default());
+    let mut again = Mounted::on(directory.path(), Options::default());
     assert!(path.exists());
     again.stop().unwrap();
-    drop(guard);
 
     fn serve_until_killed() {
         let directory = PathBuf::from(std::env::var_os(DIRECTORY).unwrap());
         let stop = std::future::pending();
         let ready = || say("serving");
         block_on(serve(&directory, Options::default(), ready, stop)).unwrap();
-    }
-}
-
-/// Unmounts what a failed test has left.
-struct Unmount(PathBuf);
-
-impl Drop for Unmount {
-    fn drop(&mut self) {
-        // Nothing is mounted there unless the test failed.
-        drop(exithand_fs::unmount(&self.0));
     }
 }
 
