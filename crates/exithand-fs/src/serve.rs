@@ -118,6 +118,9 @@ async fn answer(
         if let Ok(request) = Request::parse(bytes) {
             server.handle(&request);
         }
+        if std::mem::take(&mut server.state().gave_up) {
+            tokio::task::yield_now().await;
+        }
         // However many requests there are, processes that end get their turn.
         tokio::task::coop::consume_budget().await;
     }

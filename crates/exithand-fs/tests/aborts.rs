@@ -12,9 +12,11 @@ use std::thread;
 
 use exithand_fs::{Options, serve};
 use exithand_testkit::{Apart, actor, play_apart, say, sys, test_name};
-use mounted::{Mounted, block_on, errno, need_mounts, read, read_apart};
+use mounted::{Mounted, Place, block_on, errno, need_mounts, read, read_apart};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
+
+const READS: u32 = 10_000;
 
 /// Names the directory that the server of [`a_killed_server_lets_everybody_go`] mounts.
 const DIRECTORY: &str = "EXITHAND_TEST_DIRECTORY";
@@ -46,43 +48,12 @@ fn a_blocked_cat_ends_by_any_signal() {
 
 #[test]
 fn ten_thousand_aborted_reads_leave_nothing_behind() {
-    const READS: u32 = 10_000;
     need_mounts!();
     // Alone in its process, so that what is left behind is its own.
     if play_apart(test_name!(), abort_reads) {
         return;
     }
     Apart::start(test_name!(), |command| command).finish();
-
-    fn abort_reads() {
-        static DONE: AtomicU32 = AtomicU32::new(0);
-        let mounted = Mounted::new();
-        let actor = actor(&["hang"]);
-        let path = mounted.path(actor.pid(), "exithand");
-        sys::interrupt_on(Signal::USR1).unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
-        let reader = thread::spawn(move || {
-            tell.send(rustix::thread::gettid()).unwrap();
-            for _ in 0..READS {
-                let file = File::open(&path).unwrap();
-                let mut byte = [0; 1];
-                let interrupted = rustix::io::read(&file, &mut byte);
-                assert_eq!(interrupted, Err(Errno::INTR));
-                DONE.fetch_add(1, Ordering::Release);
-            }
-        });
-        let tid = told.recv().unwrap();
-        let before = held();
-        while !reader.is_finished() && DONE.load(Ordering::Acquire) < READS {
-            // It may be between two reads, or gone.
-            drop(sys::signal_thread(tid, Signal::USR1));
-            thread::yield_now();
-        }
-        reader.join().unwrap();
-        let after = held();
-        assert!(after.0 <= before.0 + 2, "descriptors: {before:?} {after:?}");
-        assert!(after.1 <= before.1 + 512, "pages: {before:?} {after:?}");
-    }
 }
 
 /// Descriptors and resident pages of this process, server included.
@@ -135,8 +106,7 @@ fn a_killed_server_lets_everybody_go() {
     if play_apart(test_name!(), serve_until_killed) {
         return;
     }
-    let directory = tempfile::tempdir().unwrap();
-    let guard = Unmount(directory.path().to_owned());
+    let directory = Place::new();
     let mut server = Apart::start(test_name!(), |mut command| {
         command.env(DIRECTORY, directory.path());
         command
@@ -157,31 +127,50 @@ fn a_killed_server_lets_everybody_go() {
     let listed = errno(fs::read_dir(directory.path()));
     assert!(is_cut_off(listed), "{listed}");
     // Another server takes the place of the dead one.
-    let mut again = Mounted::on(directory, Options::default());
+    let mut again = Mounted::on(directory.path(), Options::default());
     assert!(path.exists());
     again.stop().unwrap();
-    drop(guard);
-
-    fn serve_until_killed() {
-        let directory = PathBuf::from(std::env::var_os(DIRECTORY).unwrap());
-        let stop = std::future::pending();
-        let ready = || say("serving");
-        block_on(serve(&directory, Options::default(), ready, stop)).unwrap();
-    }
-}
-
-/// Unmounts what a failed test has left.
-struct Unmount(PathBuf);
-
-impl Drop for Unmount {
-    fn drop(&mut self) {
-        // Nothing is mounted there unless the test failed.
-        drop(exithand_fs::unmount(&self.0));
-    }
 }
 
 fn is_cut_off(errno: i32) -> bool {
     [Errno::CONNABORTED, Errno::NOTCONN]
         .map(Errno::raw_os_error)
         .contains(&errno)
+}
+
+fn abort_reads() {
+    static DONE: AtomicU32 = AtomicU32::new(0);
+    let mounted = Mounted::new();
+    let actor = actor(&["hang"]);
+    let path = mounted.path(actor.pid(), "exithand");
+    sys::interrupt_on(Signal::USR1).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let reader = thread::spawn(move || {
+        tell.send(rustix::thread::gettid()).unwrap();
+        for _ in 0..READS {
+            let file = File::open(&path).unwrap();
+            let mut byte = [0; 1];
+            let interrupted = rustix::io::read(&file, &mut byte);
+            assert_eq!(interrupted, Err(Errno::INTR));
+            DONE.fetch_add(1, Ordering::Release);
+        }
+    });
+    let tid = told.recv().unwrap();
+    let before = held();
+    while !reader.is_finished() && DONE.load(Ordering::Acquire) < READS {
+        // It may be between two reads, or gone.
+        drop(sys::signal_thread(tid, Signal::USR1));
+        thread::yield_now();
+    }
+    reader.join().unwrap();
+    let after = held();
+    assert!(after.0 <= before.0 + 2, "descriptors: {before:?} {after:?}");
+    assert!(after.1 <= before.1 + 512, "pages: {before:?} {after:?}");
+}
+
+fn serve_until_killed() {
+    let directory = PathBuf::from(std::env::var_os(DIRECTORY).unwrap());
+    let stop = std::future::pending();
+    let ready = || say("serving");
+    block_on(serve(&directory, Options::default(), ready, stop)).unwrap();
 }

@@ -123,8 +123,8 @@ fn poll_and_epoll_wake_up() {
         let file = mounted.open(actor.pid(), "exithand");
         let queue = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
         epoll::add(&queue, &file, epoll::EventData::new_u64(7), flags).unwrap();
-        let polled = file.try_clone().unwrap();
-        let poller = std::thread::spawn(move || wait_readable(&polled));
+        let twin = file.try_clone().unwrap();
+        let poller = std::thread::spawn(move || wait_readable(&twin));
         actor.release();
         let mut events = Vec::with_capacity(4);
         let room = rustix::buffer::spare_capacity(&mut events);
