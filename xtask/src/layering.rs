@@ -5,6 +5,8 @@ use crate::graph::{Graph, Kind, Package, Place};
 const LIBRARY: &str = "exithand";
 const COMMAND: &str = "exithand-cli";
 const TESTKIT: &str = "exithand-testkit";
+/// A program that is itself a test.
+const CONFORMANCE: &str = "exithand-conformance";
 
 /// What the library is made of.
 const LIBRARY_NEEDS: [&str; 2] = ["rustix", "thiserror"];
@@ -72,7 +74,8 @@ fn member_faults(package: &Package) -> Vec<String> {
                 package.name
             ));
         }
-        if ask.name == TESTKIT && ask.kind != Kind::Dev {
+        let is_test = ask.kind == Kind::Dev || package.name == CONFORMANCE;
+        if ask.name == TESTKIT && !is_test {
             let name = &package.name;
             faults.push(format!(
                 "{name} may depend on {TESTKIT} only under dev-dependencies"
@@ -160,6 +163,10 @@ mod tests {
             ),
             ("exithand-recorder", &[("exithand", Normal)]),
             ("exithand-testkit", &[("rustix", Normal)]),
+            (
+                "exithand-conformance",
+                &[("exithand-testkit", Normal), ("exithand-fs", Dev)],
+            ),
         ]);
         outside(&mut graph, "tokio", &["mio"]);
         outside(&mut graph, "mio", &[]);

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
+use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
-use exithand::{Error, ExitHandle, Pid, State, Token};
+use exithand::file::ExitFile;
+use exithand::{Error, ExitHandle, Member, Pid, State, Token};
 
 use crate::failure::Failure;
 use crate::limits::raise_descriptor_limit;
@@ -48,11 +50,11 @@ pub enum Missing {
 
 /// One process a subcommand is about.
 #[derive(Debug)]
-pub struct Target {
+pub struct Target<H = ExitHandle> {
     /// What to call it.
     pub label: Label,
     /// The process.
-    pub handle: ExitHandle,
+    pub handle: H,
 }
 
 /// What to call a process in results.
@@ -90,9 +92,9 @@ impl Label {
     }
 }
 
-impl Target {
+impl<H: Member> Target<H> {
     /// Labels a process.
-    pub fn new(word: String, comm: String, handle: ExitHandle) -> Self {
+    pub fn new(word: String, comm: String, handle: H) -> Self {
         let label = Label {
             word,
             pid: handle.pid(),
@@ -115,12 +117,31 @@ pub struct Absent {
 }
 
 /// What the user typed, opened.
-#[derive(Debug, Default)]
-pub struct Opened {
+#[derive(Debug)]
+pub struct Opened<H = ExitHandle> {
     /// The processes found, each once.
-    pub targets: Vec<Target>,
+    pub targets: Vec<Target<H>>,
     /// Those that do not exist; empty unless `--missing ok`.
     pub absent: Vec<Absent>,
+}
+
+impl<H> Default for Opened<H> {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            absent: Vec::new(),
+        }
+    }
+}
+
+impl<H: Member> Opened<H> {
+    /// Leaves each process once, under the first of its names.
+    fn each_once(mut self) -> Self {
+        let mut seen = HashSet::new();
+        self.targets
+            .retain(|target| seen.insert(target.label.token));
+        self
+    }
 }
 
 impl TargetArgs {
@@ -142,7 +163,7 @@ impl TargetArgs {
             let advice = "no target given: name pids or tokens, or select with --name and the like";
             return Err(Failure::Usage(anyhow!(advice)));
         }
-        let mut opened = self.open_words(&words)?;
+        let mut opened = self.open_words(&words, open_handle)?;
         if let Some(selector) = selector {
             let found = open_matching(&selector).map_err(anyhow::Error::from)?;
             if found.is_empty() && words.is_empty() && self.missing == Missing::Error {
@@ -156,11 +177,31 @@ impl TargetArgs {
                 |it: Selected| Target::new(word.clone(), printable(&it.facts.comm), it.handle);
             opened.targets.extend(found.into_iter().map(target));
         }
-        let mut seen = HashSet::new();
-        opened
-            .targets
-            .retain(|target| seen.insert(target.label.token));
-        Ok(opened)
+        Ok(opened.each_once())
+    }
+
+    /// Opens every target by its exithand files below `root`, or fails and leaves nothing open.
+    ///
+    /// # Errors
+    ///
+    /// As [`TargetArgs::open`]; a usage failure where processes are selected instead of named.
+    pub fn open_files(&self, root: &Path) -> Result<Opened<ExitFile>, Failure> {
+        raise_descriptor_limit();
+        if !self.select.to_string().is_empty() {
+            return Err(Failure::Usage(anyhow!(
+                "--via cannot be combined with {}: it takes pids and tokens",
+                self.select
+            )));
+        }
+        let words = self.words()?;
+        if words.is_empty() {
+            let advice = "no target given: --via takes pids and tokens";
+            return Err(Failure::Usage(anyhow!(advice)));
+        }
+        // Its pid need not be a number of our /proc, so that nothing there tells its name.
+        let open = |word: Word| Ok((word.open_file(root)?, String::new()));
+        let opened = self.open_words(&words, open)?;
+        Ok(opened.each_once())
     }
 
     /// Returns the tree or cgroup that is all the user named.
@@ -175,7 +216,7 @@ impl TargetArgs {
     /// As [`TargetArgs::open`].
     pub fn open_pids(&self, pids: &[Pid]) -> Result<Opened, Failure> {
         let name = |pid: &Pid| (pid.as_raw_nonzero().to_string(), Word::Pid(*pid));
-        self.open_words(&pids.iter().map(name).collect::<Vec<_>>())
+        self.open_words(&pids.iter().map(name).collect::<Vec<_>>(), open_handle)
     }
 
     /// Returns the selectors as they were asked for.
@@ -183,8 +224,12 @@ impl TargetArgs {
         self.select.to_string()
     }
 
-    fn open_words(&self, words: &[(String, Word)]) -> Result<Opened, Failure> {
-        let opened = open_words(words)?;
+    fn open_words<H: Member>(
+        &self,
+        words: &[(String, Word)],
+        open: impl Fn(Word) -> Result<(H, String), Error>,
+    ) -> Result<Opened<H>, Failure> {
+        let opened = open_words(words, open)?;
         match &opened.absent[..] {
             [first, rest @ ..] if self.missing == Missing::Error => {
                 let more = match rest.len() {
@@ -221,12 +266,14 @@ impl TargetArgs {
     }
 }
 
-fn open_words(words: &[(String, Word)]) -> Result<Opened, Failure> {
+fn open_words<H: Member>(
+    words: &[(String, Word)],
+    open: impl Fn(Word) -> Result<(H, String), Error>,
+) -> Result<Opened<H>, Failure> {
     let mut opened = Opened::default();
     for (text, word) in words {
-        match word.open() {
-            Ok(handle) => {
-                let comm = comm(&handle)?;
+        match open(*word) {
+            Ok((handle, comm)) => {
                 opened.targets.push(Target::new(text.clone(), comm, handle));
             }
             Err(error) if error.is_gone() => {
@@ -244,6 +291,13 @@ fn open_words(words: &[(String, Word)]) -> Result<Opened, Failure> {
         }
     }
     Ok(opened)
+}
+
+/// Opens a process and reads its name.
+fn open_handle(word: Word) -> Result<(ExitHandle, String), Error> {
+    let handle = word.open()?;
+    let comm = comm(&handle)?;
+    Ok((handle, comm))
 }
 
 /// Reads a process's name while it is certain to be that process's.

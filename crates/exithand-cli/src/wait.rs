@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use exithand::{Count, Deadline, ExitHandle, Key, State, WaitOptions, WaitSet};
+use exithand::{Count, Deadline, Key, Member, State, Until, WaitOptions, WaitSet};
 
 use crate::duration;
 use crate::end_args::EndArgs;
@@ -14,7 +15,7 @@ use crate::failure::Failure;
 use crate::output::{Format, Reporter, Standing};
 use crate::progress::Progress;
 use crate::tally::Tally;
-use crate::target::{Label, TargetArgs};
+use crate::target::{Label, Opened, TargetArgs};
 
 /// Wait until processes have ended, and say how
 ///
@@ -37,6 +38,13 @@ pub struct Args {
     /// suspended.
     #[arg(long, value_name = "DUR", value_parser = duration::parse)]
     timeout: Option<Duration>,
+
+    /// Wait through the exithand files in this directory, where opening processes is forbidden
+    ///
+    /// The directory is one that `exithand mount` serves, or one bound into a sandbox. It takes pids
+    /// and tokens, no selectors, and waits for the end.
+    #[arg(long, value_name = "DIR")]
+    via: Option<PathBuf>,
 
     /// Exit with the target's exit status, or 128 plus its signal; 126 if nobody says how it ended
     ///
@@ -77,13 +85,34 @@ impl Args {
 /// Nothing was waited for if a target was refused.
 pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
     let deadline = Deadline::from(args.timeout);
-    let opened = args.targets.open()?;
+    match &args.via {
+        Some(_) if args.end.until == Until::Reaped => {
+            Err(Failure::usage(exithand::Error::ReapUntold))
+        }
+        Some(root) => {
+            let opened = args.targets.open_files(root)?;
+            wait(args, deadline, out, opened, WaitSet::of_files()?)
+        }
+        None => {
+            let opened = args.targets.open()?;
+            wait(args, deadline, out, opened, WaitSet::new(args.end.until)?)
+        }
+    }
+}
+
+fn wait<H: Member>(
+    args: &Args,
+    deadline: Deadline,
+    out: impl Write,
+    opened: Opened<H>,
+    set: WaitSet<H>,
+) -> Result<ExitCode, Failure> {
     let total = opened.targets.len() + opened.absent.len();
     let wanted = args.wanted(total)?;
     let labels = opened.targets.iter().map(|target| &target.label);
     let mut waiting = Waiting {
         reporter: Reporter::new(out, args.end.format(), labels),
-        set: WaitSet::new(args.end.until)?,
+        set,
         awaited: BTreeMap::new(),
         options: WaitOptions {
             until: args.end.until,
@@ -118,8 +147,8 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
 }
 
 /// Everybody who is waited for, and what was seen of them.
-struct Waiting<'a, W> {
-    set: WaitSet,
+struct Waiting<'a, W, H> {
+    set: WaitSet<H>,
     /// Those that have not finished, in the order given.
     awaited: BTreeMap<Key, Label>,
     options: WaitOptions<'a>,
@@ -127,7 +156,7 @@ struct Waiting<'a, W> {
     reporter: Reporter<W>,
 }
 
-impl<W: Write> Waiting<'_, W> {
+impl<W: Write, H: Member> Waiting<'_, W, H> {
     /// Waits until enough have finished or the time is up, and reports each that has.
     fn run(&mut self, progress: &Progress) -> Result<(), Failure> {
         while self.tally.outstanding() > 0 {
@@ -141,7 +170,7 @@ impl<W: Write> Waiting<'_, W> {
         Ok(())
     }
 
-    fn report(&mut self, finished: Vec<(Key, ExitHandle)>) -> Result<(), Failure> {
+    fn report(&mut self, finished: Vec<(Key, H)>) -> Result<(), Failure> {
         // One grace for all that ended together, so that many zombies cost no more than one.
         let grace = Deadline::after(self.options.grace).min(self.options.deadline);
         for (key, handle) in finished {

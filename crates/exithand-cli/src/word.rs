@@ -1,7 +1,9 @@
 //! What a user may call a process: its pid or a token.
 
+use std::path::Path;
 use std::str::FromStr;
 
+use exithand::file::ExitFile;
 use exithand::{Error, ExitHandle, ParseTokenError, Pid, Token};
 
 /// A process as the user named it.
@@ -23,6 +25,27 @@ impl Word {
         match self {
             Self::Pid(pid) => ExitHandle::open(pid),
             Self::Token(token) => ExitHandle::open_token(&token),
+        }
+    }
+
+    /// Opens the process by its exithand files below `root`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ExitFile::open`]; [`Error::Ended`] where the files are those of another process than
+    /// the token's.
+    pub fn open_file(self, root: &Path) -> Result<ExitFile, Error> {
+        match self {
+            Self::Pid(pid) => ExitFile::open(root, pid),
+            Self::Token(token) => {
+                let pid = token.pid().ok_or(Error::Ended(token))?;
+                let file = ExitFile::open(root, pid)?;
+                if file.token().is_same_process(&token) {
+                    Ok(file)
+                } else {
+                    Err(Error::Ended(token))
+                }
+            }
         }
     }
 

@@ -1,4 +1,6 @@
-//! Why an operation on an exit handle failed.
+//! Why an operation on an exit handle or an exithand file failed.
+
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -72,6 +74,15 @@ pub enum Error {
     /// The descriptor given is not a pidfd.
     #[error("not a pidfd")]
     NotPidfd,
+    /// No exithand files are there, or none for processes.
+    #[error("no exithand files in {}: mount them with `exithand mount`, or name another directory", .0.display())]
+    NoExitFiles(PathBuf),
+    /// The filesystem of the exithand files has died (`ENOTCONN`): nothing is known any more.
+    #[error("the exithand files have lost their server: mount them again")]
+    FilesDied(#[source] Errno),
+    /// An exithand file tells the end, and not the reap.
+    #[error("an exithand file does not tell when a process is reaped: wait for its end")]
+    ReapUntold,
     /// The event loop an async wait was registered with is gone, and took the wait with it.
     #[error("the async runtime has shut down")]
     RuntimeGone,
@@ -94,10 +105,12 @@ impl Error {
             Self::IsThread { .. } => Errno::INVAL,
             Self::Itself(_) => Errno::DEADLK,
             Self::NotPermitted { .. } => Errno::PERM,
-            Self::Unsupported { .. } => Errno::OPNOTSUPP,
+            Self::Unsupported { .. } | Self::ReapUntold => Errno::OPNOTSUPP,
+            Self::NoExitFiles(_) => Errno::NOENT,
             Self::NotPidfd => Errno::BADF,
             Self::RuntimeGone => Errno::CANCELED,
-            Self::TooManyFiles { errno, .. }
+            Self::FilesDied(errno)
+            | Self::TooManyFiles { errno, .. }
             | Self::Blocked { errno, .. }
             | Self::Syscall { errno, .. } => *errno,
         }

@@ -25,6 +25,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Where a sandbox forbids `pidfd_open`, [`file`] opens and waits through exithand files instead.
+//!
 //! Many processes at once go into a [`WaitSet`]. With the features `tokio` and `async-io` the
 //! modules of those names (`tokio`, `async_io`) give `async fn` waits. What the running kernel and
 //! the caller's privileges allow is told by [`probe`].
@@ -44,7 +46,9 @@ mod awaited;
 mod boot;
 mod deadline;
 mod error;
+pub mod file;
 mod handle;
+mod member;
 mod open;
 mod outcome;
 mod poll;
@@ -67,7 +71,8 @@ pub use boot::{BootId, ParseBootIdError};
 pub use deadline::Deadline;
 pub use error::Error;
 pub use handle::ExitHandle;
-pub use outcome::{NoEnd, Outcome, Why};
+pub use member::Member;
+pub use outcome::{NoEnd, Outcome, ParseOutcomeError, Why};
 pub use rustix::io::Errno;
 pub use rustix::process::Pid;
 pub use siginfo::{SIGINFO_SIZE, SigInfo};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::str::FromStr;
 
 use crate::Signal;
 
@@ -46,11 +47,33 @@ pub enum Why {
     InfoBlocked,
     /// It was gone before anybody held a handle to it.
     GoneBefore,
+    /// The exithand files tell outcomes to others, not to us (their option `status=`).
+    FileDenies,
+    /// The exithand files do not tell yet; the reap will.
+    FilePending,
+    /// There is neither `siginfo` nor `outcome` beside the exithand file.
+    FileAbsent,
+    /// Somebody gave a reason that this version does not know, or none.
+    Unexplained,
 }
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Why {
+    const ALL: [Self; 11] = [
+        Self::ForeignZombie,
+        Self::ProtectedZombie,
+        Self::UnseenZombie,
+        Self::OldKernel,
+        Self::OtherPidNamespace,
+        Self::InfoBlocked,
+        Self::GoneBefore,
+        Self::FileDenies,
+        Self::FilePending,
+        Self::FileAbsent,
+        Self::Unexplained,
+    ];
+
+    fn words(self) -> &'static str {
+        match self {
             Self::ForeignZombie => "zombie of another user, not yet reaped",
             Self::ProtectedZombie => "zombie of a protected (non-dumpable) process, not yet reaped",
             Self::UnseenZombie => "zombie not yet reaped, and /proc does not show it",
@@ -58,7 +81,17 @@ impl fmt::Display for Why {
             Self::OtherPidNamespace => "other pid namespace",
             Self::InfoBlocked => "PIDFD_GET_INFO is blocked here (seccomp?) and no recorder",
             Self::GoneBefore => "it had ended before the wait began, and no recorder",
-        })
+            Self::FileDenies => "the exithand files do not tell it to this user",
+            Self::FilePending => "not yet reaped, and the exithand files tell only then",
+            Self::FileAbsent => "the exithand files tell no outcomes here",
+            Self::Unexplained => "for a reason not known here",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.words())
     }
 }
 
@@ -131,6 +164,49 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// The text tells no outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no outcome: `exited 3`, `killed 9 KILL` or `unknown: ...` would be")]
+pub struct ParseOutcomeError(String);
+
+impl FromStr for Outcome {
+    type Err = ParseOutcomeError;
+
+    /// Reads what [`Display`](fmt::Display) prints. A reason that is not known here becomes
+    /// [`Why::Unexplained`].
+    fn from_str(text: &str) -> Result<Self, ParseOutcomeError> {
+        let parse = || match text.split_once(' ')? {
+            ("exited", status) => decimal(status).map(Self::Exited),
+            ("killed", rest) => {
+                let (number, name) = rest.split_once(' ')?;
+                let (name, core_dumped) = match name.strip_suffix(" core") {
+                    Some(name) => (name, true),
+                    None => (name, false),
+                };
+                let signal = Signal::from_number(decimal(number)?.into())?;
+                // What contradicts itself is no answer.
+                (signal.name() == name).then_some(Self::Killed {
+                    signal,
+                    core_dumped,
+                })
+            }
+            ("unknown:", reason) => {
+                let known = Why::ALL.into_iter().find(|why| why.words() == reason);
+                let why = known.unwrap_or(Why::Unexplained);
+                (!reason.is_empty()).then_some(Self::Unknown { why })
+            }
+            _ => None,
+        };
+        parse().ok_or_else(|| ParseOutcomeError(text.to_owned()))
+    }
+}
+
+/// Reads a number as it is printed: no sign, no zero in front.
+fn decimal(text: &str) -> Option<u8> {
+    let number: u8 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
 /// The status tells no end: its process was stopped or continued, or the outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the status does not say how a process ended")]
@@ -170,6 +246,60 @@ mod tests {
             assert_eq!(outcome.to_string(), text, "raw {raw:#06x}");
             assert_eq!(outcome.to_wait_status(), Some(raw), "raw {raw:#06x}");
             assert_eq!(ExitStatus::try_from(outcome).unwrap().into_raw(), raw);
+        }
+    }
+
+    #[test]
+    fn every_printed_form_reads_back() {
+        let exits = (0..=255).map(Outcome::Exited);
+        let kills = (1..=64).filter_map(Signal::from_number).flat_map(|signal| {
+            [false, true].map(|core_dumped| Outcome::Killed {
+                signal,
+                core_dumped,
+            })
+        });
+        let unknown = Why::ALL.into_iter().map(|why| Outcome::Unknown { why });
+        for outcome in exits.chain(kills).chain(unknown) {
+            assert_eq!(outcome.to_string().parse(), Ok(outcome));
+        }
+    }
+
+    #[test]
+    fn a_reason_of_a_later_version_is_unknown_all_the_same() {
+        let why = Why::Unexplained;
+        assert_eq!(
+            "unknown: the moon was full".parse(),
+            Ok(Outcome::Unknown { why })
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_no_outcome() {
+        for text in [
+            "",
+            "exited",
+            "exited ",
+            "exited 256",
+            "exited -1",
+            "exited +1",
+            "exited 03",
+            "exited 3 ",
+            "exited 3\n",
+            "Exited 3",
+            "killed 9",
+            "killed 9 TERM",
+            "killed 9 SIGKILL",
+            "killed 0 0",
+            "killed 65 RTMIN+31",
+            "killed 9 KILL ",
+            "killed 9 KILL core core",
+            "killed 9 KILL dump",
+            "unknown",
+            "unknown:",
+            "unknown: ",
+            "alive",
+        ] {
+            assert!(text.parse::<Outcome>().is_err(), "{text:?}");
         }
     }
 

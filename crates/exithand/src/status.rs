@@ -23,6 +23,8 @@ pub enum Source {
     Zombie,
     /// A [`StatusSource`].
     Recorder,
+    /// The exithand files of the process.
+    File,
 }
 
 impl Source {
@@ -33,6 +35,7 @@ impl Source {
             Self::Pidfd => "pidfd",
             Self::Zombie => "zombie",
             Self::Recorder => "recorder",
+            Self::File => "file",
         }
     }
 }

@@ -10,6 +10,8 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::time::Timespec;
 
+use crate::file::ExitFile;
+use crate::member::Member;
 use crate::poll::poll_until;
 use crate::slots::{Key, Slots};
 use crate::token::Identity;
@@ -36,6 +38,9 @@ const BATCH: usize = 1024;
 /// and removed by other threads while one waits. A finished member leaves the set with its handle,
 /// which then tells the outcome ([`ExitHandle::try_wait`]).
 ///
+/// A set holds handles, unless it is made for [exithand files](crate::file) by
+/// [`WaitSet::of_files`].
+///
 /// Through [`AsFd`] the set goes into another poll loop: its descriptor is readable while a
 /// finished member is waiting to be fetched.
 ///
@@ -58,18 +63,26 @@ const BATCH: usize = 1024;
 /// # for mut child in children { child.wait()?; }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct WaitSet {
+pub struct WaitSet<M = ExitHandle> {
     epoll: OwnedFd,
     /// Readable while the set is empty, so that no waiter sleeps on a set with nobody left in it.
     nobody: OwnedFd,
     until: Until,
-    members: Mutex<Members>,
+    members: Mutex<Members<M>>,
 }
 
-#[derive(Default)]
-struct Members {
-    slots: Slots<ExitHandle>,
+struct Members<M> {
+    slots: Slots<M>,
     by_identity: HashMap<Identity, Key>,
+}
+
+impl<M> Default for Members<M> {
+    fn default() -> Self {
+        Self {
+            slots: Slots::default(),
+            by_identity: HashMap::new(),
+        }
+    }
 }
 
 impl WaitSet {
@@ -79,6 +92,23 @@ impl WaitSet {
     ///
     /// [`Error::TooManyFiles`] (`EMFILE`): a set needs two descriptors of its own.
     pub fn new(until: Until) -> Result<Self, Error> {
+        Self::empty(until)
+    }
+}
+
+impl WaitSet<ExitFile> {
+    /// Makes an empty set for exithand files, whose members are finished when they have ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyFiles`] (`EMFILE`): a set needs two descriptors of its own.
+    pub fn of_files() -> Result<Self, Error> {
+        Self::empty(Until::Ended)
+    }
+}
+
+impl<M: Member> WaitSet<M> {
+    fn empty(until: Until) -> Result<Self, Error> {
         let failed = |call| move |errno| Error::from_call(call, errno);
         let set = Self {
             epoll: epoll::create(CreateFlags::CLOEXEC).map_err(failed("epoll_create1"))?,
@@ -100,15 +130,12 @@ impl WaitSet {
     /// - [`Error::Itself`] (`EDEADLK`): the handle is the caller's own.
     /// - [`Error::Unsupported`]: a set for [`Until::Reaped`] on a kernel older than 6.9.
     /// - [`Error::Syscall`] with `ENOSPC`: `/proc/sys/fs/epoll/max_user_watches` is reached.
-    pub fn add(&self, handle: ExitHandle) -> Result<Key, Error> {
-        handle.refuse_own()?;
+    pub fn add(&self, handle: M) -> Result<Key, Error> {
+        handle.refuse(self.until)?;
         let events = match self.until {
             Until::Ended => EventFlags::IN,
             // Only `EPOLLHUP`, which needs no bit: `EPOLLIN` would report every zombie for ever.
-            Until::Reaped => {
-                handle.refuse_unseen_reap()?;
-                EventFlags::empty()
-            }
+            Until::Reaped => EventFlags::empty(),
         };
         let identity = handle.token().identity();
         let mut members = self.lock();
@@ -136,7 +163,7 @@ impl WaitSet {
     /// # Errors
     ///
     /// [`Error::Syscall`]: `epoll_ctl` failed, which needs a kernel out of memory.
-    pub fn remove(&self, key: Key) -> Result<Option<ExitHandle>, Error> {
+    pub fn remove(&self, key: Key) -> Result<Option<M>, Error> {
         self.take(&mut self.lock(), key)
     }
 
@@ -156,7 +183,7 @@ impl WaitSet {
     /// # child.wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn with_member<R>(&self, key: Key, visit: impl FnOnce(&ExitHandle) -> R) -> Option<R> {
+    pub fn with_member<R>(&self, key: Key, visit: impl FnOnce(&M) -> R) -> Option<R> {
         self.lock().slots.get(key).map(visit)
     }
 
@@ -177,7 +204,7 @@ impl WaitSet {
     ///
     /// [`Error::Syscall`]: a kernel out of memory. Members fetched so far stay finished and are
     /// given up: their handles are closed.
-    pub fn wait(&self, count: Count, deadline: Deadline) -> Result<Vec<(Key, ExitHandle)>, Error> {
+    pub fn wait(&self, count: Count, deadline: Deadline) -> Result<Vec<(Key, M)>, Error> {
         let wanted = match count {
             Count::Any => 1,
             Count::AtLeast(count) => count,
@@ -199,7 +226,7 @@ impl WaitSet {
     }
 
     /// Gives all members back, finished or not.
-    pub fn into_members(self) -> Vec<(Key, ExitHandle)> {
+    pub fn into_members(self) -> Vec<(Key, M)> {
         let members = self
             .members
             .into_inner()
@@ -208,7 +235,7 @@ impl WaitSet {
     }
 
     /// Moves one batch of finished members to `finished`; returns how many.
-    fn fetch(&self, finished: &mut Vec<(Key, ExitHandle)>) -> Result<usize, Error> {
+    fn fetch(&self, finished: &mut Vec<(Key, M)>) -> Result<usize, Error> {
         let mut buffer = [MaybeUninit::<Event>::uninit(); BATCH];
         let now = Timespec {
             tv_sec: 0,
@@ -223,6 +250,9 @@ impl WaitSet {
         let before = finished.len();
         for event in events.iter() {
             let key = Key::from_u64(event.data.u64());
+            if let Some(false) = members.slots.get(key).map(M::is_finished).transpose()? {
+                continue;
+            }
             // `None`: another thread was faster.
             if let Some(handle) = self.take(&mut members, key)? {
                 finished.push((key, handle));
@@ -231,7 +261,7 @@ impl WaitSet {
         Ok(finished.len() - before)
     }
 
-    fn take(&self, members: &mut Members, key: Key) -> Result<Option<ExitHandle>, Error> {
+    fn take(&self, members: &mut Members<M>, key: Key) -> Result<Option<M>, Error> {
         let Some(handle) = members.slots.remove(key) else {
             return Ok(None);
         };
@@ -252,22 +282,23 @@ impl WaitSet {
             .map_err(|errno| Error::from_call("read an eventfd", errno))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Members> {
+    fn lock(&self) -> MutexGuard<'_, Members<M>> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl AsFd for WaitSet {
+impl<M> AsFd for WaitSet<M> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
 }
 
-impl fmt::Debug for WaitSet {
+impl<M> fmt::Debug for WaitSet<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         f.debug_struct("WaitSet")
             .field("until", &self.until)
-            .field("len", &self.len())
+            .field("len", &members.slots.len())
             .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,57 @@
+//! Programs that know nothing of exithand files.
+
+use exithand_testkit::actor;
+
+use super::Check;
+use crate::feature::Feature;
+use crate::policy::Reader;
+use crate::site::Site;
+use crate::verdict::{Checked, Context, Stop, same};
+use crate::watch::program::{COMMANDS, Program};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::new(
+        "programs-see-the-end",
+        "cat, dd, head and python read PID/exithand to its end and succeed",
+        &[],
+        programs_see_the_end,
+    ),
+    Check::new(
+        "programs-read-the-outcome",
+        "cat, dd, head and python read all of PID/outcome",
+        &[Feature::Outcome],
+        programs_read_the_outcome,
+    ),
+];
+
+fn programs_see_the_end(site: &Site) -> Checked {
+    programs_read(site, "exithand", b"")
+}
+
+fn programs_read_the_outcome(site: &Site) -> Checked {
+    site.policy().need_admitted(Reader::SameUser)?;
+    programs_read(site, "outcome", b"exited 42\n")
+}
+
+/// All programs wait for one process, and each reads what is due.
+fn programs_read(site: &Site, name: &str, due: &[u8]) -> Checked {
+    let mut actor = actor(&["wait-then-exit", "42"]);
+    let path = site.file(actor.pid(), name);
+    let mut programs = Vec::new();
+    for command in COMMANDS {
+        if let Some(mut program) = Program::start(command, &path)? {
+            program.until_blocked().context(command.join(" "))?;
+            programs.push((command.join(" "), program));
+        }
+    }
+    if programs.is_empty() {
+        let why = "none of the reading programs is installed";
+        return Err(Stop::Skipped(why.to_owned()));
+    }
+    actor.release();
+    actor.wait();
+    for (words, program) in programs {
+        same(&words, &program.finish()?, &(0, due.to_vec()))?;
+    }
+    Ok(())
+}
