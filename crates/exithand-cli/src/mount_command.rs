@@ -21,6 +21,10 @@ use crate::limits::raise_descriptor_limit;
 /// Runs in the foreground until it is told to end (SIGTERM, SIGINT) or somebody unmounts DIR. Root
 /// serves all users; others serve themselves, through fusermount3.
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct MountArgs {
     #[command(flatten)]
     directory: Directory,
@@ -36,7 +40,7 @@ pub struct MountArgs {
     #[arg(long)]
     hide: bool,
 
-    /// Serve all users also when not root; needs user_allow_other in /etc/fuse.conf
+    /// Serve all users also when not root; needs `user_allow_other` in /etc/fuse.conf
     #[arg(long)]
     allow_other: bool,
 
@@ -61,7 +65,7 @@ pub struct UmountArgs {
 /// Where the files are.
 #[derive(Debug, clap::Args)]
 struct Directory {
-    /// The directory; by default /run/exithand for root, $XDG_RUNTIME_DIR/exithand for others
+    /// The directory; by default /run/exithand for root, `$XDG_RUNTIME_DIR/exithand` for others
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
 }
@@ -213,6 +217,8 @@ fn leave_terminal() -> Result<(), rustix::io::Errno> {
 /// Nothing is done to a directory that has no exithand files.
 pub fn umount(args: &UmountArgs) -> Result<ExitCode, Failure> {
     let path = args.directory.path()?;
+    // Of a dead mount nothing can be asked, so its path is taken as it is.
+    let path = fs::canonicalize(&path).or_else(|_| std::path::absolute(&path))?;
     if !exithand_fs::is_mounted(&path) {
         return Err(Failure::Failed(anyhow!(
             "no exithand files are mounted on {}: see `grep exithand /proc/mounts`",

@@ -24,9 +24,9 @@ fn options_of_help(help: &str) -> BTreeSet<String> {
 }
 
 /// Returns the options in the heads of the items of a section.
-fn options_of_page(page: &str, section: &str) -> BTreeSet<String> {
-    let start = page.find(&format!("\n.Sh {section}\n")).unwrap();
-    let text = PAGE[start + 1..];
+fn options_of_page(section: &str) -> BTreeSet<String> {
+    let start = PAGE.find(&format!("\n.Sh {section}\n")).unwrap();
+    let text = &PAGE[start + 1..];
     let text = text.find("\n.Sh ").map_or(text, |end| &text[..end]);
     text.lines()
         .filter_map(|line| line.strip_prefix(".It Fl "))
@@ -47,10 +47,10 @@ fn every_option_is_in_the_page_and_in_the_help() {
     ] {
         let help = options_of_help(&tools.run(&[name, "--help"]).out);
         assert!(help.contains("--help") && help.contains("-V"), "{help:?}");
-        assert_eq!(options_of_page(PAGE, section), help, "{name}");
+        assert_eq!(options_of_page(section), help, "{name}");
     }
     let usage = tools.run(&["pwait"]).err;
     assert!(usage.contains("[-t timeout] [-opv]"), "{usage}");
-    let pwait = options_of_page(PAGE, "PWAIT");
+    let pwait = options_of_page("PWAIT");
     assert_eq!(pwait, ["-o", "-p", "-t", "-v"].map(str::to_owned).into());
 }

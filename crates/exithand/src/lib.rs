@@ -25,7 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Where a sandbox forbids `pidfd_open`, [`file`] opens and waits through exithand files instead.
+//! Where a sandbox forbids `pidfd_open`, [`mod@file`] opens and waits through exithand files instead.
 //!
 //! Many processes at once go into a [`WaitSet`]. With the features `tokio` and `async-io` the
 //! modules of those names (`tokio`, `async_io`) give `async fn` waits. What the running kernel and
