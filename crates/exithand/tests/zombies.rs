@@ -17,7 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// Long enough to tell a sleep from a spin by the CPU time used.
 const WHILE: Duration = Duration::from_millis(400);
-const CPU_AT_MOST: Duration = Duration::from_millis(20);
+const CPU_AT_MOST: Duration = Duration::from_millis(100);
 
 /// The CPU time of the calling thread while it does `work`.
 fn cpu_of(work: impl FnOnce()) -> Duration {
