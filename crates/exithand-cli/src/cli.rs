@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::output::Format;
+
 /// Wait for any process, without polling, and learn how it ended.
 #[derive(Debug, Parser)]
 #[command(
@@ -24,6 +26,8 @@ pub enum Command {
     Wait(crate::wait::Args),
     Kill(crate::kill_command::Args),
     Id(crate::id::Args),
+    Mount(crate::mount_command::MountArgs),
+    Umount(crate::mount_command::UmountArgs),
     Doctor(crate::doctor::Args),
     InstallNames(crate::install_names::Args),
     Completions(crate::completions::Args),
@@ -33,8 +37,8 @@ impl Command {
     /// Says whether the user wants no results printed.
     pub fn is_quiet(&self) -> bool {
         match self {
-            Self::Wait(args) => args.quiet,
-            Self::Kill(args) => args.quiet,
+            Self::Wait(args) => args.end.format() == Format::Quiet,
+            Self::Kill(args) => args.end.format() == Format::Quiet,
             _ => false,
         }
     }

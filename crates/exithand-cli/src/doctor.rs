@@ -35,19 +35,22 @@ const WINDOW: Duration = Duration::from_secs(1);
 ///
 /// The writer's, or a `/proc` that cannot be read.
 pub fn run(args: &Args, mut out: impl Write) -> Result<ExitCode, Failure> {
-    let probes = probe::all();
     let (soft, hard) = descriptor_limits();
     raise_descriptor_limit();
-    let pids = PidSpace::measure(WINDOW)?;
+    let report = Report {
+        probes: probe::all(),
+        soft,
+        hard,
+        pids: PidSpace::measure(WINDOW)?,
+    };
     if args.json {
-        json(&mut out, &probes, soft, hard, &pids)?;
+        json(&report, &mut out)?;
     } else {
-        text(&mut out, &probes, soft, hard, &pids)?;
+        text(&report, &mut out)?;
     }
     out.flush()?;
-    let works = probes
-        .iter()
-        .any(|it| it.feature == Feature::Open && it.answer.is_yes());
+    let works = |it: &Probe| it.feature == Feature::Open && it.answer.is_yes();
+    let works = report.probes.iter().any(works);
     Ok(if works {
         ExitCode::Success
     } else {
@@ -55,13 +58,22 @@ pub fn run(args: &Args, mut out: impl Write) -> Result<ExitCode, Failure> {
     })
 }
 
-fn text(
-    out: &mut impl Write,
-    probes: &[Probe],
+/// What was found out.
+struct Report {
+    probes: Vec<Probe>,
+    /// The soft limit on descriptors, as it was.
     soft: Option<u64>,
     hard: Option<u64>,
-    pids: &PidSpace,
-) -> io::Result<()> {
+    pids: PidSpace,
+}
+
+fn text(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let Report {
+        probes,
+        soft,
+        hard,
+        pids,
+    } = report;
     heading(out, "Kernel features")?;
     for probe in probes {
         line(out, probe)?;
@@ -74,13 +86,13 @@ fn text(
     writeln!(
         out,
         "  each process that is waited for takes one; the limit is {}",
-        limit(hard)
+        limit(*hard)
     )?;
     if soft != hard {
         writeln!(
             out,
             "  ({} before exithand raised it for itself)",
-            limit(soft)
+            limit(*soft)
         )?;
     }
 
@@ -195,13 +207,13 @@ struct LimitsRecord {
     pid_reuse_seconds: Option<f64>,
 }
 
-fn json(
-    out: &mut impl Write,
-    probes: &[Probe],
-    soft: Option<u64>,
-    hard: Option<u64>,
-    pids: &PidSpace,
-) -> io::Result<()> {
+fn json(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let Report {
+        probes,
+        soft,
+        hard,
+        pids,
+    } = report;
     for probe in probes {
         let answer: Answer = probe.answer;
         let record = FeatureRecord {
@@ -217,8 +229,8 @@ fn json(
     }
     let record = LimitsRecord {
         v: 1,
-        descriptors_soft: soft,
-        descriptors_hard: hard,
+        descriptors_soft: *soft,
+        descriptors_hard: *hard,
         pid_max: pids.pid_max,
         alive: pids.alive,
         forks_per_second: pids.forks_now,

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use exithand::{ExitHandle, Signal, State, Until};
+use exithand::{ExitHandle, Signal, State};
 
 use crate::duration;
+use crate::end_args::EndArgs;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::kill::{
@@ -37,21 +38,8 @@ pub struct Args {
     #[arg(long, value_name = "SIGNAL", default_value = "KILL", value_parser = parse_then)]
     then: Escalation,
 
-    /// What counts as gone: `ended` (a zombie is) or `reaped` (the pid is free again)
-    #[arg(long, value_name = "EVENT", default_value = "ended")]
-    until: Until,
-
-    /// How long to wait for the reap after the end, where only that tells how it ended
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "100ms")]
-    grace: Duration,
-
-    /// Print one JSON object a line
-    #[arg(long, conflicts_with = "quiet")]
-    json: bool,
-
-    /// Print no results
-    #[arg(short, long)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub(crate) end: EndArgs,
 
     #[command(flatten)]
     targets: TargetArgs,
@@ -74,10 +62,6 @@ fn parse_then(text: &str) -> Result<Escalation, exithand::ParseSignalError> {
 }
 
 impl Args {
-    fn format(&self) -> Format {
-        Format::of(self.json, self.quiet)
-    }
-
     fn request(&self, targets: Vec<ExitHandle>, scope: Scope) -> Request<'static> {
         Request {
             targets,
@@ -88,8 +72,8 @@ impl Args {
                 Escalation::Signal(signal) => Some(signal),
                 Escalation::None => None,
             },
-            until: self.until,
-            grace: self.grace,
+            until: self.end.until,
+            grace: self.end.grace,
             source: None,
             watch: Watch::Forks,
         }
@@ -108,7 +92,7 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
         .iter()
         .map(|target| target.label.clone())
         .collect();
-    let mut reporter = Reporter::new(out, args.format(), labels.iter());
+    let mut reporter = Reporter::new(out, args.end.format(), labels.iter());
     for absent in &opened.absent {
         reporter.absent(absent)?;
     }
@@ -117,7 +101,7 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
         .into_iter()
         .map(|target| target.handle)
         .collect();
-    let progress = Progress::start(args.format());
+    let progress = Progress::start(args.end.format());
     progress.awaiting(labels.iter());
     let mut screen = Screen {
         reporter,

@@ -19,17 +19,6 @@ pub enum Format {
     Quiet,
 }
 
-impl Format {
-    /// Chooses by the flags `--json` and `--quiet`.
-    pub fn of(json: bool, quiet: bool) -> Self {
-        match (json, quiet) {
-            (true, _) => Self::Json,
-            (_, true) => Self::Quiet,
-            _ => Self::Text,
-        }
-    }
-}
-
 /// What is known of a process when its line is printed.
 #[derive(Debug, Clone, Copy)]
 pub enum Standing {

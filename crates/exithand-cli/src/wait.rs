@@ -9,6 +9,7 @@ use anyhow::anyhow;
 use exithand::{Count, Deadline, Key, Member, State, Until, WaitOptions, WaitSet};
 
 use crate::duration;
+use crate::end_args::EndArgs;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::output::{Format, Reporter, Standing};
@@ -21,10 +22,6 @@ use crate::target::{Label, Opened, TargetArgs};
 /// Waits for every target, whoever's child it is, without polling; prints one line for each as it
 /// ends. Needs no privilege.
 #[derive(Debug, clap::Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line"
-)]
 pub struct Args {
     /// Return as soon as one of the targets has ended
     #[arg(long, conflicts_with = "count")]
@@ -42,14 +39,6 @@ pub struct Args {
     #[arg(long, value_name = "DUR", value_parser = duration::parse)]
     timeout: Option<Duration>,
 
-    /// The event to wait for: `ended` (a zombie counts) or `reaped` (the pid is free again)
-    #[arg(long, value_name = "EVENT", default_value = "ended")]
-    until: Until,
-
-    /// How long to wait for the reap after the end, where only that tells how it ended
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "100ms")]
-    grace: Duration,
-
     /// Wait through the exithand files in this directory, where opening processes is forbidden
     ///
     /// The directory is one that `exithand mount` serves, or one bound into a sandbox. It takes pids
@@ -63,23 +52,14 @@ pub struct Args {
     #[arg(long)]
     propagate: bool,
 
-    /// Print one JSON object a line
-    #[arg(long, conflicts_with = "quiet")]
-    json: bool,
-
-    /// Print no results
-    #[arg(short, long)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub(crate) end: EndArgs,
 
     #[command(flatten)]
     targets: TargetArgs,
 }
 
 impl Args {
-    fn format(&self) -> Format {
-        Format::of(self.json, self.quiet)
-    }
-
     /// Says how many of `total` targets have to finish.
     fn wanted(&self, total: usize) -> Result<usize, Failure> {
         match self.count {
@@ -106,14 +86,16 @@ impl Args {
 pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
     let deadline = Deadline::from(args.timeout);
     match &args.via {
-        Some(_) if args.until == Until::Reaped => Err(Failure::usage(exithand::Error::ReapUntold)),
+        Some(_) if args.end.until == Until::Reaped => {
+            Err(Failure::usage(exithand::Error::ReapUntold))
+        }
         Some(root) => {
             let opened = args.targets.open_files(root)?;
             wait(args, deadline, out, opened, WaitSet::of_files()?)
         }
         None => {
             let opened = args.targets.open()?;
-            wait(args, deadline, out, opened, WaitSet::new(args.until)?)
+            wait(args, deadline, out, opened, WaitSet::new(args.end.until)?)
         }
     }
 }
@@ -129,13 +111,13 @@ fn wait<H: Member>(
     let wanted = args.wanted(total)?;
     let labels = opened.targets.iter().map(|target| &target.label);
     let mut waiting = Waiting {
-        reporter: Reporter::new(out, args.format(), labels),
+        reporter: Reporter::new(out, args.end.format(), labels),
         set,
         awaited: BTreeMap::new(),
         options: WaitOptions {
-            until: args.until,
+            until: args.end.until,
             deadline,
-            grace: args.grace,
+            grace: args.end.grace,
             source: None,
         },
         tally: Tally::new(wanted),
@@ -149,11 +131,11 @@ fn wait<H: Member>(
         waiting.reporter.absent(absent)?;
     }
     waiting.reporter.flush()?;
-    waiting.run(&Progress::start(args.format()))?;
+    waiting.run(&Progress::start(args.end.format()))?;
     let tally = waiting.tally;
     if tally.code() == ExitCode::TimedOut {
         let alive = waiting.report_alive()?;
-        if !args.quiet {
+        if args.end.format() != Format::Quiet {
             say_timed_out(args, alive, total);
         }
     }

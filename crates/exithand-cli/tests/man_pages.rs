@@ -14,11 +14,13 @@ use exithand_cli::exit_code::ExitCode;
 use exithand_testkit::{Need, need};
 
 /// Every page, by its subcommand; that of the command itself has none.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 9] = [
     ("", include_str!("../../../man/exithand.1")),
     ("wait", include_str!("../../../man/exithand-wait.1")),
     ("kill", include_str!("../../../man/exithand-kill.1")),
     ("id", include_str!("../../../man/exithand-id.1")),
+    ("mount", include_str!("../../../man/exithand-mount.1")),
+    ("umount", include_str!("../../../man/exithand-umount.1")),
     ("doctor", include_str!("../../../man/exithand-doctor.1")),
     (
         "install-names",
@@ -95,7 +97,8 @@ fn each(check: impl Fn(&Command, &str)) {
 #[test]
 fn options_and_only_they_are_described() {
     each(|command, page| {
-        let options = command.get_arguments().filter(|arg| !arg.is_positional());
+        let shown = |arg: &&clap::Arg| !arg.is_positional() && !arg.is_hide_set();
+        let options = command.get_arguments().filter(shown);
         let known: BTreeSet<String> = options.map(spelled).collect();
         let described = items(section(page, "OPTIONS"), "Fl");
         let described: BTreeSet<String> = described.iter().map(|(head, _)| plain(head)).collect();

@@ -67,7 +67,7 @@ fn every_example_prints_what_is_shown() {
 
 #[test]
 fn every_example_for_root_prints_what_is_shown() {
-    need!(Need::PidfdInfoExit, Need::ProcConnector);
+    need!(Need::PidfdInfoExit, Need::Root, Need::Fuse);
     check(Who::Root);
 }
 

@@ -2,10 +2,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout};
-
-use common::{Ran, exithand, finish, gone, pid, run, run_with_input, start, word};
+use common::{Waiter, exithand, finish, gone, pid, run, run_with_input, start, word};
 use exithand_testkit::{Need, actor, need};
 
 #[test]
@@ -94,7 +91,7 @@ fn any_and_count_return_before_the_rest_has_ended() {
 
 #[test]
 fn a_zombie_reaped_during_the_wait_counts_once() {
-    let hung = actor(&["hang"]);
+    let mut hung = actor(&["hang"]);
     let mut zombie = actor(&["exit-with", "1"]);
     zombie.wait_zombie();
     let mut waiter = Waiter::start(&[&pid(&zombie), &pid(&hung)]);
@@ -104,7 +101,7 @@ fn a_zombie_reaped_during_the_wait_counts_once() {
         waiter.child.try_wait().unwrap().is_none(),
         "one of two has ended"
     );
-    drop(hung);
+    hung.kill();
     assert!(waiter.read_line().ends_with("killed 9 KILL\n"));
     waiter.finish().exits(0);
 }
@@ -209,43 +206,6 @@ fn waits_for_the_reap_when_asked_to() {
     waiter.read_line();
     assert_eq!(zombie.wait(), 0x0600);
     waiter.finish().exits(0);
-}
-
-/// A waiter that is known to hold its targets.
-struct Waiter {
-    child: Child,
-    out: BufReader<ChildStdout>,
-}
-
-impl Waiter {
-    /// Starts `exithand wait ARGS` and returns once every target is held: then the one that does
-    /// not exist is reported.
-    fn start(args: &[&str]) -> Self {
-        const NOBODY: &str = "2147483647";
-        let args = [&["wait", "--missing", "ok"], args, &[NOBODY]].concat();
-        let mut child = start(exithand().args(args));
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let mut waiter = Self { child, out };
-        assert!(waiter.read_line().contains("missing"));
-        waiter
-    }
-
-    fn read_line(&mut self) -> String {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
-        assert!(line.ends_with('\n'), "{line:?}");
-        line
-    }
-
-    /// Waits for the waiter; what it printed is without the lines read.
-    fn finish(mut self) -> Ran {
-        let mut rest = String::new();
-        self.out.read_to_string(&mut rest).unwrap();
-        Ran {
-            stdout: rest,
-            ..finish(self.child)
-        }
-    }
 }
 
 #[test]

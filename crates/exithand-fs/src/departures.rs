@@ -1,7 +1,9 @@
 //! Tells the kernel of directories that go.
 //!
-//! Such a message waits for the directory's lock, which a caller may hold who waits for an answer
-//! of ours: so it is sent from a thread of its own, while the loop goes on answering.
+//! Whoever watches a directory hears of its end only if the kernel is told before it finds out by
+//! a lookup: so a lookup of the same number waits for that. And such a message waits for the directory's lock, which a caller may hold who waits for an answer
+//! of ours: so it is it
+//! is sent from a thread of its own, while the loop goes on answering.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -9,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::device::Replies;
 use crate::entry::{Entries, Entry};
@@ -18,19 +21,22 @@ use crate::wire::{ROOT, notify_delete, notify_entry};
 /// Where departures are told. There is at most one at a time for each entry.
 #[derive(Debug)]
 pub(crate) struct Departures {
-    sender: Mutex<Option<Sender<Vec<Vec<u8>>>>>,
+    sender: Mutex<Option<Sender<Departing>>>,
     finished: Arc<Notify>,
 }
 
+/// The messages about one entry; its key, where somebody wants to know when they are sent.
+type Departing = (Option<Key>, Vec<Vec<u8>>);
+
 impl Departures {
-    /// Starts the thread.
-    pub(crate) fn start(replies: Replies) -> io::Result<Self> {
+    /// Starts the thread. The keys of entries whose departure was told go to `told`.
+    pub(crate) fn start(replies: Replies, told: UnboundedSender<Key>) -> io::Result<Self> {
         let (sender, receiver) = channel();
         let finished = Arc::new(Notify::new());
         let signal = Arc::clone(&finished);
         let name = "departures".to_owned();
         thread::Builder::new().name(name).spawn(move || {
-            send(&receiver, replies);
+            send(&receiver, replies, told);
             signal.notify_one();
         })?;
         Ok(Self {
@@ -49,13 +55,13 @@ impl Departures {
             }
         }
         delete_parts(&mut messages, entries, entry, key);
-        self.tell(messages);
+        self.tell((Some(key), messages));
     }
 
     /// Nobody watches over an entry any more: the kernel is to let go of what nobody uses.
     pub(crate) fn forget(&self, entries: &Entries, entry: &Entry) {
         let message = notify_entry(parent(entries, entry), &name(entry));
-        self.tell(vec![message]);
+        self.tell((None, vec![message]));
     }
 
     /// Takes no more, and waits until all is sent. The loop has to go on answering meanwhile.
@@ -65,16 +71,14 @@ impl Departures {
         self.finished.notified().await;
     }
 
-    fn tell(&self, messages: Vec<Vec<u8>>) {
-        if let Some(sender) = &*self.lock()
-            && !messages.is_empty()
-        {
+    fn tell(&self, departing: Departing) {
+        if let Some(sender) = &*self.lock() {
             // The thread ends only after the sender.
-            drop(sender.send(messages));
+            drop(sender.send(departing));
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Sender<Vec<Vec<u8>>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Sender<Departing>>> {
         self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -83,10 +87,14 @@ impl Departures {
     clippy::needless_pass_by_value,
     reason = "the connection lasts until this end of it is gone, too"
 )]
-fn send(receiver: &Receiver<Vec<Vec<u8>>>, replies: Replies) {
-    while let Ok(messages) = receiver.recv() {
+fn send(receiver: &Receiver<Departing>, replies: Replies, told: UnboundedSender<Key>) {
+    while let Ok((key, messages)) = receiver.recv() {
         for message in messages {
             replies.send(&message);
+        }
+        if let Some(key) = key {
+            // The loop may have ended, and then nobody waits.
+            told.send(key).unwrap_or_default();
         }
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::io::Errno;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::sys::{Shared, watch_readable};
@@ -37,7 +38,8 @@ impl Requests {
     /// Waits for the next request; `None` once the filesystem is unmounted or aborted.
     pub(crate) async fn next(&mut self) -> io::Result<Option<&[u8]>> {
         loop {
-            let mut guard = self.fd.readable().await?;
+            // An aborted connection is no more readable: it shows an error, and nothing else.
+            let mut guard = self.fd.ready(Interest::READABLE | Interest::ERROR).await?;
             let read = guard.try_io(|fd| {
                 rustix::io::read(&*fd.get_ref().0, self.buffer.as_mut_slice())
                     .map_err(io::Error::from)

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use exithand::tokio::AsyncExitHandle;
 use exithand::{Pid, Token};
+use tokio::sync::oneshot::Sender;
 use tokio::task::AbortHandle;
 
 use crate::ending::Ending;
 use crate::node::{Key, Node, Of, PARTS, Part, inode};
 use crate::proc::Owner;
-use crate::wire::Attr;
+use crate::wire::{Attr, Header};
 
 /// A process or thread that was looked up.
 #[derive(Debug)]
@@ -32,12 +33,26 @@ pub(crate) struct Entry {
     /// Those of them that tell the outcome.
     pub(crate) outcome_files: u32,
     pub(crate) watch: Option<Watch>,
+    pub(crate) departure: Departure,
+    /// Lookups of its number that wait until its departure is told.
+    pub(crate) lookups_held: Vec<Header>,
+    /// Ends the patience with them when dropped.
+    pub(crate) patience: Option<Sender<()>>,
     /// Reads that wait, by the number of their request.
     pub(crate) reads: HashSet<u64>,
     /// Open files that somebody polls.
     pub(crate) polled: HashSet<u64>,
     /// When it was used last.
     used: u64,
+}
+
+/// How far the kernel has been told that a process, and its directory with it, is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Departure {
+    #[default]
+    NotTold,
+    Underway,
+    Told,
 }
 
 /// A handle, and the task that follows it. One for each process, however many wait.
@@ -60,6 +75,8 @@ impl Drop for Watch {
 pub(crate) struct Entries {
     by_key: HashMap<Key, Entry>,
     by_identity: HashMap<(Token, Of), Key>,
+    /// The process that had each number last.
+    by_number: HashMap<Pid, Key>,
     /// Entries that are watched only for the sake of their directory, oldest use first.
     idle: BTreeMap<u64, Key>,
     watched: usize,
@@ -98,7 +115,9 @@ impl Entry {
     }
 
     fn is_forgotten(&self) -> bool {
-        self.files == 0 && self.lookups.iter().all(|count| *count == 0)
+        self.files == 0
+            && self.lookups_held.is_empty()
+            && self.lookups.iter().all(|count| *count == 0)
     }
 }
 
@@ -107,6 +126,7 @@ impl Default for Entries {
         Self {
             by_key: HashMap::new(),
             by_identity: HashMap::new(),
+            by_number: HashMap::new(),
             idle: BTreeMap::new(),
             watched: 0,
             next: Key::FIRST,
@@ -128,6 +148,11 @@ impl Entries {
         self.by_identity.get(&(*token, of)).copied()
     }
 
+    /// Finds the process that had `number` last, as far as the kernel was told.
+    pub(crate) fn find_number(&self, number: Pid) -> Option<Key> {
+        self.by_number.get(&number).copied()
+    }
+
     /// Adds an entry, which has to be looked up before the next forget.
     pub(crate) fn insert(&mut self, new: &NewEntry) -> Key {
         let key = self.next;
@@ -136,6 +161,9 @@ impl Entries {
             process.threads.insert(key);
         }
         self.by_identity.insert((new.token, new.of), key);
+        if new.of == Of::Process {
+            self.by_number.insert(new.number, key);
+        }
         let entry = Entry {
             of: new.of,
             process: new.process,
@@ -148,6 +176,9 @@ impl Entries {
             files: 0,
             outcome_files: 0,
             watch: None,
+            departure: Departure::NotTold,
+            lookups_held: Vec::new(),
+            patience: None,
             reads: HashSet::new(),
             polled: HashSet::new(),
             used: 0,
@@ -173,7 +204,7 @@ impl Entries {
         }
     }
 
-    fn drop_forgotten(&mut self, key: Key) {
+    pub(crate) fn drop_forgotten(&mut self, key: Key) {
         if !self.by_key.get(&key).is_some_and(Entry::is_forgotten) {
             return;
         }
@@ -182,6 +213,9 @@ impl Entries {
             return;
         };
         self.by_identity.remove(&(entry.token, entry.of));
+        if self.by_number.get(&entry.number) == Some(&key) {
+            self.by_number.remove(&entry.number);
+        }
         if let Some(process) = entry.process.and_then(|key| self.by_key.get_mut(&key)) {
             process.threads.remove(&key);
         }

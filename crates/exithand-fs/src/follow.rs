@@ -58,8 +58,8 @@ impl Server {
         let mut state = self.state();
         let reaped = seen == Some(ProcessState::Reaped);
         self.note_end(&mut state, key, reaped, &mut outbox);
-        if reaped && let Some(entry) = state.entries.get(key) {
-            self.departures.delete(&state.entries, entry, key);
+        if reaped {
+            self.depart(&mut state, key);
         }
         drop(state);
         self.send_all(outbox);

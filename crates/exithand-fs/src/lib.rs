@@ -61,5 +61,6 @@ mod wire;
 
 pub use error::Error;
 pub use mount::unmount;
+pub use mountinfo::is_mounted;
 pub use options::{Access, Limits, Options, ParseStatusPolicyError, StatusPolicy, Visibility};
 pub use serve::serve;

@@ -1,17 +1,19 @@
 //! Finds entries by name.
 
 use std::ffi::OsStr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use exithand::{ExitHandle, Pid};
 use rustix::io::Errno;
+use tokio::sync::oneshot::{Receiver, channel};
 
 use crate::Visibility;
 use crate::caller::process_of;
-use crate::entry::NewEntry;
+use crate::entry::{Departure, NewEntry, Watch};
 use crate::node::{Key, Node, Of, Part};
 use crate::proc::{self, Status};
-use crate::server::{Server, State, is_gone, is_reaped};
+use crate::server::{Outbox, Server, State, is_gone, is_reaped};
 use crate::wire::{Attr, FileKind, Header, Reply};
 
 impl Server {
@@ -21,22 +23,25 @@ impl Server {
         header: &Header,
         directory: Node,
         name: &OsStr,
-    ) -> Result<Reply, Errno> {
+    ) -> Result<Option<Reply>, Errno> {
         let name = name.to_str().ok_or(Errno::NOENT)?;
         let mut state = self.state();
-        match directory {
+        Ok(Some(match directory {
             Node::Root => {
                 let fixed = Node::FIXED.into_iter().find(|(it, ..)| *it == name);
                 if let Some((_, node, kind)) = fixed {
                     let attr = self.fixed_attr(node, kind);
-                    return Ok(Reply::Entry {
+                    return Ok(Some(Reply::Entry {
                         node: node.raw(),
                         attr,
-                    });
+                    }));
                 }
                 let pid = parse_number(name).ok_or(Errno::NOENT)?;
+                if self.hold(&mut state, header, pid) {
+                    return Ok(None);
+                }
                 let key = self.process(&mut state, header, pid)?;
-                Ok(state.entry_reply(key, Part::Directory))
+                state.entry_reply(key, Part::Directory)
             }
             Node::Part(key, Part::Directory) => {
                 let entry = state.entries.get(key).ok_or(Errno::NOENT)?;
@@ -48,15 +53,15 @@ impl Server {
                 if !is_there || self.is_hidden(&state, header, key) || is_gone(&state, key) {
                     return Err(Errno::NOENT);
                 }
-                Ok(state.entry_reply(key, part))
+                state.entry_reply(key, part)
             }
             Node::Part(key, Part::Tasks) => {
                 let tid = parse_number(name).ok_or(Errno::NOENT)?;
                 let key = self.thread(&mut state, key, tid)?;
-                Ok(state.entry_reply(key, Part::Directory))
+                state.entry_reply(key, Part::Directory)
             }
-            _ => Err(Errno::NOTDIR),
-        }
+            _ => return Err(Errno::NOTDIR),
+        }))
     }
 
     /// Tells what `stat` shows.
@@ -69,6 +74,53 @@ impl Server {
         let fixed = Node::FIXED.into_iter().find(|(_, it, _)| *it == node);
         let kind = fixed.map_or(FileKind::Directory, |(_, _, kind)| kind);
         Ok(self.fixed_attr(node, kind))
+    }
+
+    /// Holds a lookup back whose answer would make the kernel drop a directory before those who
+    /// watch that are told of its end.
+    fn hold(self: &Arc<Self>, state: &mut State, header: &Header, number: Pid) -> bool {
+        let Some(key) = state.entries.find_number(number) else {
+            return false;
+        };
+        let Some(entry) = state.entries.get_mut(key) else {
+            return false;
+        };
+        let has_gone = |watch: &Watch| is_reaped(watch.handle.get_ref());
+        if entry.departure == Departure::Told || !entry.watch.as_ref().is_some_and(has_gone) {
+            return false;
+        }
+        entry.lookups_held.push(*header);
+        if entry.patience.is_none() {
+            let (patience, over) = channel();
+            entry.patience = Some(patience);
+            tokio::spawn(let_go(Arc::downgrade(self), key, over));
+        }
+        self.depart(state, key);
+        true
+    }
+
+    /// The kernel knows that the process of an entry is gone: those who looked for it are answered.
+    pub(crate) fn departed(self: &Arc<Self>, key: Key) {
+        let mut state = self.state();
+        let Some(entry) = state.entries.get_mut(key) else {
+            return;
+        };
+        entry.departure = Departure::Told;
+        entry.patience = None;
+        let number = entry.number;
+        let held = std::mem::take(&mut entry.lookups_held);
+        let mut outbox = Outbox::new();
+        for header in held {
+            let found = self.process(&mut state, &header, number);
+            let reply = match found {
+                Ok(key) => state.entry_reply(key, Part::Directory),
+                Err(errno) => Reply::Error(errno),
+            };
+            outbox.push(reply.to_bytes(header.unique));
+        }
+        state.entries.drop_forgotten(key);
+        drop(state);
+        self.send_all(outbox);
     }
 
     fn fixed_attr(&self, node: Node, kind: FileKind) -> Attr {
@@ -162,6 +214,18 @@ impl Server {
                 .entries
                 .get(key)
                 .is_none_or(|entry| entry.real_uid != header.uid)
+    }
+}
+
+/// Answers lookups that were held back for too long.
+///
+/// To tell a departure takes the lock of the directory, and one of those who wait may hold that: in
+/// a case so rare, whoever watches the directory may miss its end.
+async fn let_go(server: Weak<Server>, key: Key, told: Receiver<()>) {
+    const PATIENCE: Duration = Duration::from_millis(50);
+    let in_time = tokio::time::timeout(PATIENCE, told).await.is_ok();
+    if !in_time && let Some(server) = server.upgrade() {
+        server.departed(key);
     }
 }
 

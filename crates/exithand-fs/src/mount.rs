@@ -15,7 +15,7 @@ use rustix::net::{
     recvmsg, socketpair,
 };
 
-use crate::mountinfo::is_our_mount;
+use crate::mountinfo::is_mounted;
 use crate::{Access, Error};
 
 /// The filesystem type that the list of mounts shows.
@@ -44,7 +44,7 @@ impl Mount {
             unmount(path)?;
         }
         let path = path.canonicalize().map_err(|error| failed(path, error))?;
-        if is_our_mount(&path) {
+        if is_mounted(&path) {
             return Err(Error::AlreadyMounted(path));
         }
         let (way, fd) = if rustix::process::geteuid().is_root() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::mount::TYPE;
 
 /// Says whether exithand files are mounted on `path`, on top of whatever else.
-pub(crate) fn is_our_mount(path: &Path) -> bool {
+pub fn is_mounted(path: &Path) -> bool {
     let list = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
     topmost_type(&list, path.as_os_str().as_encoded_bytes()).is_some_and(|it| it == TYPE.as_bytes())
 }

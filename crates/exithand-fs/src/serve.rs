@@ -6,12 +6,13 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use rustix::io::Errno;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::departures::Departures;
 use crate::device::{self, Requests};
 use crate::lookup::link;
 use crate::mount::Mount;
-use crate::node::Node;
+use crate::node::{Key, Node};
 use crate::server::Server;
 use crate::wire::{MAJOR, MINOR, Operation, Reply, Request};
 use crate::{Error, Options};
@@ -19,7 +20,8 @@ use crate::{Error, Options};
 /// Serves exithand files on the directory `mount_point` until somebody unmounts it, or until `stop`
 /// is done.
 ///
-/// `ready` is called once the files are there. When `stop` is done, the mount point is freed, and
+/// `ready` is called once the files are there, on the task that serves them: whoever looks at them
+/// in it waits for itself. When `stop` is done, the mount point is freed, and
 /// whoever still reads gets an error (`ECONNABORTED`) as the connection to the kernel closes; so do
 /// they if the process dies. A stale mount of a server that died so is replaced.
 ///
@@ -37,12 +39,13 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let (mut mount, connection) = Mount::new(mount_point, options.access)?;
     let (mut requests, replies) = device::open(connection).map_err(Error::Connection)?;
-    let departures = Departures::start(replies.clone()).map_err(Error::Connection)?;
+    let (tell, mut told) = unbounded_channel();
+    let departures = Departures::start(replies.clone(), tell).map_err(Error::Connection)?;
     let server = Arc::new(Server::new(options, replies, departures));
     greet(&server, &mut requests).await?;
     ready();
     {
-        let mut answer = pin!(answer(&server, &mut requests));
+        let mut answer = pin!(answer(&server, &mut requests, &mut told));
         tokio::select! {
             over = &mut answer => {
                 mount.is_gone();
@@ -96,16 +99,31 @@ async fn greet(server: &Server, requests: &mut Requests) -> Result<(), Error> {
 }
 
 /// Answers until the filesystem is gone.
-async fn answer(server: &Arc<Server>, requests: &mut Requests) -> Result<(), Error> {
-    while let Some(bytes) = requests.next().await.map_err(Error::Connection)? {
+async fn answer(
+    server: &Arc<Server>,
+    requests: &mut Requests,
+    departures: &mut UnboundedReceiver<Key>,
+) -> Result<(), Error> {
+    loop {
+        let bytes = tokio::select! {
+            biased;
+            Some(key) = departures.recv() => {
+                server.departed(key);
+                continue;
+            }
+            bytes = requests.next() => bytes.map_err(Error::Connection)?,
+        };
+        let Some(bytes) = bytes else { return Ok(()) };
         // A message that is not understood has no number to answer to.
         if let Ok(request) = Request::parse(bytes) {
             server.handle(&request);
         }
+        if std::mem::take(&mut server.state().gave_up) {
+            tokio::task::yield_now().await;
+        }
         // However many requests there are, processes that end get their turn.
         tokio::task::coop::consume_budget().await;
     }
-    Ok(())
 }
 
 impl Server {
@@ -130,7 +148,7 @@ impl Server {
         let header = &request.header;
         let node = || Node::from_raw(header.node).ok_or(Errno::STALE);
         Ok(Some(match request.operation {
-            Operation::Lookup(name) => self.lookup(header, node()?, name)?,
+            Operation::Lookup(name) => return self.lookup(header, node()?, name),
             Operation::Forget { lookups } => {
                 self.forget(header.node, lookups);
                 return Ok(None);

@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::Options;
 use crate::departures::Departures;
 use crate::device::Replies;
-use crate::entry::{Entries, Watch};
+use crate::entry::{Departure, Entries, Watch};
 use crate::file::{Blocked, File};
 use crate::follow::follow;
 use crate::generation::Generation;
@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) quota: Quota,
     pub(crate) generation: Generation,
     pub(crate) last_file: u64,
+    /// A watch was given up, whose descriptor is closed once its task gets its turn.
+    pub(crate) gave_up: bool,
 }
 
 /// Messages to send once the state is unlocked.
@@ -100,6 +102,7 @@ impl Server {
             };
         }
         let (token, of, number) = (entry.token, entry.of, entry.number);
+        self.make_room(state)?;
         let handle = self.with_room(state, || match of {
             Of::Process => ExitHandle::open_token(&token),
             Of::Thread => ExitHandle::open_thread(number),
@@ -141,26 +144,33 @@ impl Server {
             self.give_up_oldest(state);
         }
         // Without a watch the directory is as good; only its end is not announced.
+        if state.entries.watched() >= capacity() {
+            return;
+        }
         self.watch(state, key, handle).unwrap_or_default();
     }
 
-    /// Opens a handle, at the price of directories' watches if need be.
+    /// Opens a handle for the time of a request, which the reserve has room for, or at the price of
+    /// directories' watches.
     pub(crate) fn with_room(
         &self,
         state: &mut State,
         open: impl Fn() -> Result<ExitHandle, HandleError>,
     ) -> Result<ExitHandle, Errno> {
         loop {
-            let full = state.entries.watched() >= capacity();
-            let opened = if full {
-                Err(Errno::MFILE)
-            } else {
-                open().map_err(|error| errno(&error))
-            };
-            match opened {
+            match open().map_err(|error| errno(&error)) {
                 Err(Errno::MFILE | Errno::NFILE) if self.give_up_oldest(state) => {}
                 opened => return opened,
             }
+        }
+    }
+
+    /// Makes sure that one more process can be held, at the price of a directory's watch if need be.
+    fn make_room(&self, state: &mut State) -> Result<(), Errno> {
+        if state.entries.watched() < capacity() || self.give_up_oldest(state) {
+            Ok(())
+        } else {
+            Err(Errno::MFILE)
         }
     }
 
@@ -169,10 +179,25 @@ impl Server {
         let Some(key) = state.entries.give_up_oldest() else {
             return false;
         };
+        state.gave_up = true;
         if let Some(entry) = state.entries.get(key) {
             self.departures.forget(&state.entries, entry);
         }
         true
+    }
+
+    /// Has the kernel told that the process of an entry is gone.
+    pub(crate) fn depart(&self, state: &mut State, key: Key) {
+        if let Some(entry) = state.entries.get_mut(key)
+            && entry.departure == Departure::NotTold
+        {
+            entry.departure = Departure::Underway;
+        } else {
+            return;
+        }
+        if let Some(entry) = state.entries.get(key) {
+            self.departures.delete(&state.entries, entry, key);
+        }
     }
 
     /// Looks at a process that is not known to have ended, and updates what is known of one that is.

@@ -123,8 +123,8 @@ fn poll_and_epoll_wake_up() {
         let file = mounted.open(actor.pid(), "exithand");
         let queue = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
         epoll::add(&queue, &file, epoll::EventData::new_u64(7), flags).unwrap();
-        let polled = file.try_clone().unwrap();
-        let poller = std::thread::spawn(move || wait_readable(&polled));
+        let twin = file.try_clone().unwrap();
+        let poller = std::thread::spawn(move || wait_readable(&twin));
         actor.release();
         let mut events = Vec::with_capacity(4);
         let room = rustix::buffer::spare_capacity(&mut events);
@@ -247,7 +247,10 @@ fn the_generation_names_the_pid_given_out_last() {
     let path = mounted.root().join("pid_generation");
     let actor = actor(&["hang"]);
     let text = fs::read_to_string(path).unwrap();
-    let numbers: Vec<u64> = text.split_whitespace().map(|it| it.parse().unwrap()).collect();
+    let numbers: Vec<u64> = text
+        .split_whitespace()
+        .map(|it| it.parse().unwrap())
+        .collect();
     assert_eq!(numbers.len(), 2, "{text:?}");
     assert!(numbers[1] > 0 && actor.pid() != Pid::INIT);
 }

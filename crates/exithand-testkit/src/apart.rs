@@ -75,7 +75,7 @@ impl Apart {
     #[track_caller]
     pub fn start(test: &str, prepare: impl FnOnce(Command) -> Command) -> Self {
         let mut command = Command::new(env::current_exe().expect("path of the running program"));
-        // One test thread: the body then runs in the thread-group leader.
+        // One test thread: lines of the harness then come before and after, never between.
         command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
         command.env(APART, test).env("EXITHAND_ACTOR", actor_path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -129,7 +129,7 @@ impl Isolation {
 
     fn run_again(self, test: &str) -> io::Result<Report> {
         let mut command = self.command(env::current_exe()?);
-        // One test thread: the body then runs in the thread-group leader, pid 1 itself.
+        // Nothing of the harness runs beside the body.
         command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
         command
             .env(INSIDE, test)

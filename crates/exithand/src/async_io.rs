@@ -48,181 +48,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 
 use ::async_io::Async;
 
-use crate::reactor::{self, Reactor, or_would_block};
+use crate::awaited;
+use crate::reactor::{Reactor, or_would_block};
 use crate::sys::watched::OwnsFd;
-use crate::{Error, Exit, ExitHandle, Key, State, Until, WaitOptions, WaitSet};
 
-/// An [`ExitHandle`] whose waits are `async`, on async-io's event loop.
-///
-/// Its waits may be dropped at any time and begun again: nothing is lost, and the answer stays the
-/// same. Any number of tasks may wait on one handle at once. No wait needs a thread of its own, or
-/// a descriptor (except for a deadline or a grace).
-pub struct AsyncExitHandle(Async<ExitHandle>);
+/// An [`ExitHandle`](crate::ExitHandle) to await on async-io's event loop.
+pub type AsyncExitHandle = awaited::AsyncExitHandle<AsyncIo>;
 
-impl AsyncExitHandle {
-    /// Registers `handle` with the event loop. Never blocks; leaves the descriptor's flags as they
-    /// are.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Syscall`] with `ENOSPC`: `/proc/sys/fs/epoll/max_user_watches` is reached.
-    pub fn new(handle: ExitHandle) -> Result<Self, Error> {
-        reactor::watch::<AsyncIo, _>(handle).map(Self)
-    }
+/// A [`WaitSet`](crate::WaitSet) to await on async-io's event loop.
+pub type AsyncWaitSet = awaited::AsyncWaitSet<AsyncIo>;
 
-    /// Waits until the process has ended.
-    ///
-    /// After the end, allows [`DEFAULT_GRACE`](crate::DEFAULT_GRACE) for the reap where only that
-    /// makes the outcome known.
-    ///
-    /// # Errors
-    ///
-    /// - [`Error::Itself`] (`EDEADLK`): the handle is the caller's own.
-    /// - [`Error::TooManyFiles`] (`EMFILE`): no descriptor is left for the timer of the grace.
-    /// - [`Error::RuntimeGone`] (`ECANCELED`).
-    pub async fn ended(&self) -> Result<Exit, Error> {
-        self.wait_for_ever(Until::Ended).await
-    }
-
-    /// Waits until the process was reaped. An unreaped zombie costs no CPU.
-    ///
-    /// # Errors
-    ///
-    /// As [`ended`](Self::ended); also [`Error::Unsupported`] on a kernel older than 6.9.
-    pub async fn reaped(&self) -> Result<Exit, Error> {
-        self.wait_for_ever(Until::Reaped).await
-    }
-
-    /// Waits for the event alone, without asking how the process ended, which takes a few system
-    /// calls more: for those who have somebody to wake at once.
-    ///
-    /// # Errors
-    ///
-    /// As [`reaped`](Self::reaped).
-    pub async fn reached(&self, until: Until) -> Result<State, Error> {
-        reactor::reached::<AsyncIo>(&self.0, until).await
-    }
-
-    /// Waits as [`ExitHandle::wait_with`] does: until the event or the deadline, which gives
-    /// `None`. A status source is called in the task that waits.
-    ///
-    /// # Errors
-    ///
-    /// As [`reaped`](Self::reaped); [`Error::TooManyFiles`] also for want of a descriptor for the
-    /// timer of the deadline.
-    pub async fn wait_with(&self, options: &WaitOptions<'_>) -> Result<Option<Exit>, Error> {
-        reactor::wait::<AsyncIo>(&self.0, options).await
-    }
-
-    /// Returns the handle, for everything that does not wait.
-    pub fn get_ref(&self) -> &ExitHandle {
-        AsyncIo::inner(&self.0)
-    }
-
-    async fn wait_for_ever(&self, until: Until) -> Result<Exit, Error> {
-        let options = WaitOptions {
-            until,
-            ..WaitOptions::default()
-        };
-        loop {
-            // Without a deadline there is always an answer.
-            if let Some(exit) = self.wait_with(&options).await? {
-                return Ok(exit);
-            }
-        }
-    }
-
-    /// Takes the handle back from the event loop.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Syscall`]: `epoll_ctl` failed, which needs a kernel out of memory.
-    pub fn into_inner(self) -> Result<ExitHandle, Error> {
-        self.0
-            .into_inner()
-            .map_err(|error| reactor::from_reactor(&error))
-    }
-}
-
-impl TryFrom<ExitHandle> for AsyncExitHandle {
-    type Error = Error;
-
-    /// As [`AsyncExitHandle::new`].
-    fn try_from(handle: ExitHandle) -> Result<Self, Error> {
-        Self::new(handle)
-    }
-}
-
-impl AsFd for AsyncExitHandle {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.get_ref().as_fd()
-    }
-}
-
-impl fmt::Debug for AsyncExitHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AsyncExitHandle")
-            .field(self.get_ref())
-            .finish()
-    }
-}
-
-/// A [`WaitSet`] whose wait is `async`, on async-io's event loop.
-pub struct AsyncWaitSet(Async<WaitSet>);
-
-impl AsyncWaitSet {
-    /// Registers `set` with the event loop. Never blocks.
-    ///
-    /// # Errors
-    ///
-    /// As [`AsyncExitHandle::new`].
-    pub fn new(set: WaitSet) -> Result<Self, Error> {
-        reactor::watch::<AsyncIo, _>(set).map(Self)
-    }
-
-    /// Waits until a member has finished, and takes all finished members out of the set; at most
-    /// 1024 at a time, the others at once with the next call.
-    ///
-    /// May be dropped at any time: no member is lost. It goes on waiting while the set is empty,
-    /// for members that other tasks may add.
-    ///
-    /// # Errors
-    ///
-    /// As [`WaitSet::wait`]; also [`Error::RuntimeGone`] (`ECANCELED`).
-    pub async fn finished(&self) -> Result<Vec<(Key, ExitHandle)>, Error> {
-        reactor::finished::<AsyncIo>(&self.0).await
-    }
-
-    /// Returns the set, to add and remove members.
-    pub fn get_ref(&self) -> &WaitSet {
-        AsyncIo::inner(&self.0)
-    }
-
-    /// Takes the set back from the event loop.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Syscall`]: `epoll_ctl` failed, which needs a kernel out of memory.
-    pub fn into_inner(self) -> Result<WaitSet, Error> {
-        self.0
-            .into_inner()
-            .map_err(|error| reactor::from_reactor(&error))
-    }
-}
-
-impl fmt::Debug for AsyncWaitSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AsyncWaitSet").field(self.get_ref()).finish()
-    }
-}
-
-struct AsyncIo;
+/// The event loop of async-io.
+#[derive(Debug)]
+pub enum AsyncIo {}
 
 impl Reactor for AsyncIo {
     type Watched<F: OwnsFd> = Async<F>;
@@ -233,6 +75,10 @@ impl Reactor for AsyncIo {
 
     fn inner<F: OwnsFd>(watched: &Async<F>) -> &F {
         watched.get_ref()
+    }
+
+    fn take<F: OwnsFd>(watched: Async<F>) -> io::Result<F> {
+        watched.into_inner()
     }
 
     async fn readable<F: OwnsFd, T>(

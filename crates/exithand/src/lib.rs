@@ -25,11 +25,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Where a sandbox forbids `pidfd_open`, [`file`] opens and waits through exithand files instead.
+//! Where a sandbox forbids `pidfd_open`, [`mod@file`] opens and waits through exithand files instead.
 //!
 //! Many processes at once go into a [`WaitSet`]. With the features `tokio` and `async-io` the
-//! modules of those names (`tokio`, `async_io`) give `async fn` waits. What the running kernel and the caller's
-//! privileges allow is told by [`probe`].
+//! modules of those names (`tokio`, `async_io`) give `async fn` waits. What the running kernel and
+//! the caller's privileges allow is told by [`probe`].
 //!
 //! # Ended and reaped
 //!
@@ -41,6 +41,8 @@
 
 #[cfg(feature = "async-io")]
 pub mod async_io;
+#[cfg(any(feature = "tokio", feature = "async-io"))]
+mod awaited;
 mod boot;
 mod deadline;
 mod error;

@@ -63,6 +63,7 @@ impl ExitHandle {
     /// process. From Linux 6.14, which opens inodes directly, the pid may be that of a pid
     /// namespace below ours, and pid 0, in tokens of processes without a pid where they were made,
     /// fits any process.
+    /// The token of a thread opens that thread, from Linux 6.14.
     ///
     /// # Errors
     ///
@@ -124,6 +125,9 @@ impl ExitHandle {
 
     /// Opens a child of ours. Never blocks; takes nothing from `child`, which is still to be
     /// waited for.
+    ///
+    /// A child that was waited for is told from everybody but another child of ours that has got
+    /// its number since: open a handle before waiting.
     ///
     /// # Errors
     ///
@@ -192,28 +196,42 @@ fn open_by_inode(token: &Token, inode: u64) -> Result<Option<ExitHandle>, Error>
             since: "6.9",
         });
     }
-    if !opens_inodes(&ourselves) {
+    if !opens_inodes(&ourselves)? {
         return Ok(None);
     }
-    match sys::open_inode(&ourselves, inode) {
-        Ok(fd) => {
-            let pid = sys::pid_in_our_namespace(&fd).ok().flatten();
-            let mut handle = ExitHandle::new(fd, pid, Kind::Process)?;
-            match (pid, token.pid()) {
-                // The inode is somebody's, but not of the process the token speaks of.
-                (Some(found), Some(meant)) if found != meant && !is_numbered(&handle, meant) => {
-                    Err(Error::Ended(*token))
-                }
-                (Some(_), _) => Ok(Some(handle)),
-                // Reaped meanwhile, and the kernel has forgotten the number.
-                (None, meant) => {
-                    handle.token = Token::of_inode(meant, inode);
-                    Ok(Some(handle))
-                }
-            }
+    let fd = match sys::open_inode(&ourselves, inode) {
+        Err(Errno::STALE | Errno::SRCH | Errno::NOENT) => return Err(Error::Ended(*token)),
+        opened => opened.map_err(|errno| Error::from_call("open_by_handle_at", errno))?,
+    };
+    let numbers = sys::numbers(&fd).ok();
+    let pid = numbers.and_then(|numbers| numbers.pid);
+    let process = numbers.and_then(|numbers| numbers.process);
+    let mut handle = match pid {
+        Some(tid) if process != pid => open_thread_of(token, tid)?,
+        _ => ExitHandle::new(fd, pid, Kind::Process)?,
+    };
+    match (pid, token.pid()) {
+        // The inode is somebody's, but not of the process the token speaks of.
+        (Some(found), Some(meant)) if found != meant && !is_numbered(&handle, meant) => {
+            return Err(Error::Ended(*token));
         }
-        Err(Errno::STALE | Errno::SRCH | Errno::NOENT) => Err(Error::Ended(*token)),
-        Err(errno) => Err(Error::from_call("open_by_handle_at", errno)),
+        (Some(_), _) => {}
+        // Reaped meanwhile, and the kernel has forgotten the number.
+        (None, meant) => handle.token = Token::of_inode(meant, inode),
+    }
+    Ok(Some(handle))
+}
+
+/// Opens the thread that `token` names by its number: a pidfd opened by inode speaks of processes.
+fn open_thread_of(token: &Token, tid: Pid) -> Result<ExitHandle, Error> {
+    let handle = match ExitHandle::open_thread(tid) {
+        Err(Error::NoSuchProcess(_)) => return Err(Error::Ended(*token)),
+        opened => opened?,
+    };
+    if handle.token.identity() == token.identity() {
+        Ok(handle)
+    } else {
+        Err(Error::Ended(*token))
     }
 }
 
@@ -229,13 +247,19 @@ fn is_numbered(handle: &ExitHandle, number: Pid) -> bool {
 
 /// Says whether inodes can be opened directly here. Kernels that cannot (6.9 to 6.13) answer as if
 /// the process had ended, so only an inode that surely lives tells: our own.
-fn opens_inodes(ourselves: &OwnedFd) -> bool {
+fn opens_inodes(ourselves: &OwnedFd) -> Result<bool, Error> {
     static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        let own = fstat(ourselves).map(|stat| stat.st_ino);
-        own.and_then(|inode| sys::open_inode(ourselves, inode))
-            .is_ok()
-    })
+    if let Some(answer) = ANSWER.get() {
+        return Ok(*answer);
+    }
+    let own = fstat(ourselves).map(|stat| stat.st_ino);
+    match own.and_then(|inode| sys::open_inode(ourselves, inode)) {
+        // That says nothing of the kernel.
+        Err(errno @ (Errno::MFILE | Errno::NFILE)) => {
+            Err(Error::from_call("open_by_handle_at", errno))
+        }
+        opened => Ok(*ANSWER.get_or_init(|| opened.is_ok())),
+    }
 }
 
 /// Opens the token's pid and compares what was found with what was meant.

@@ -18,7 +18,8 @@ use crate::{Count, Deadline, Error, Exit, ExitHandle, Key, State, Until, WaitOpt
 /// A pidfd is readable once its process has ended. It is never writable in the kernel's sense
 /// (`POLLOUT`), so event loops, which add `POLLHUP` to both directions, call it writable exactly
 /// once its process was reaped: waiting for that sleeps on a zombie.
-pub(crate) trait Reactor {
+#[expect(async_fn_in_trait, reason = "nobody outside can name or implement it")]
+pub trait Reactor {
     /// A descriptor registered with the event loop for both directions.
     type Watched<F: OwnsFd>;
 
@@ -27,6 +28,9 @@ pub(crate) trait Reactor {
 
     /// Returns the descriptor.
     fn inner<F: OwnsFd>(watched: &Self::Watched<F>) -> &F;
+
+    /// Takes the descriptor back.
+    fn take<F: OwnsFd>(watched: Self::Watched<F>) -> io::Result<F>;
 
     /// Calls `look`, at once and whenever the descriptor has turned readable, until it sees
     /// something. Any number of tasks may do so at once, and each may give up at any time.

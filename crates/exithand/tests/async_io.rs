@@ -9,7 +9,7 @@ use std::thread;
 use async_waits::Runtime;
 use exithand::async_io::{AsyncExitHandle, AsyncWaitSet};
 
-async_types!(async_io, .unwrap());
+async_types!(async_io);
 
 struct AsyncIo;
 

@@ -9,7 +9,7 @@ use exithand::Error;
 use exithand::tokio::{AsyncExitHandle, AsyncWaitSet};
 use tokio::runtime::{Builder, Handle, Runtime as TokioRuntime};
 
-async_types!(tokio,);
+async_types!(tokio);
 
 struct CurrentThread;
 struct MultiThread;

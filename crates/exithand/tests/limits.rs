@@ -8,7 +8,7 @@ use std::time::Duration;
 use exithand::{
     Count, Deadline, Error, ExitHandle, Outcome, Signal, Source, State, Until, WaitOptions, WaitSet,
 };
-use exithand_testkit::{Middleman, Need, actor, run_apart, test_name, with_descriptor_limit};
+use exithand_testkit::{Middleman, Need, actor, need, run_apart, test_name, with_descriptor_limit};
 
 const LIMIT: u64 = 64;
 
@@ -126,6 +126,8 @@ fn a_zombie_that_cannot_be_read_for_want_of_descriptors_is_unknown_for_now() {
 
 #[test]
 fn what_is_no_pidfd_is_refused_at_the_limit_too() {
+    // Before, only a file of /proc tells the number, and there is no descriptor left to read it.
+    need!(Need::PidfdInfoExit);
     apart(test_name!(), || {
         let actor = actor(&["hang"]);
         let pidfd = OwnedFd::from(ExitHandle::open(actor.pid()).unwrap());
@@ -146,6 +148,7 @@ fn what_is_no_pidfd_is_refused_at_the_limit_too() {
 
 #[test]
 fn a_long_life_leaks_no_descriptors() {
+    need!(Need::Pidfs);
     apart(test_name!(), || {
         let before = open_descriptors();
         for status in 0..100_u8 {

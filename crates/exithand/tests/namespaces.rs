@@ -1,16 +1,17 @@
 //! Pid namespaces: one process with several numbers, one number with several processes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod common;
+
 use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
-use std::time::Duration;
 
+use common::{at_once, wait};
 use exithand::{
-    Count, Deadline, Error, Exit, ExitHandle, Outcome, Pid, Source, State, Token, Until,
-    WaitOptions, WaitSet, Why,
+    Count, Deadline, Error, ExitHandle, Outcome, Pid, Source, State, Token, Until, WaitSet, Why,
 };
 use exithand_testkit::{
     Apart, Isolation, Middleman, Need, actor, actor_command, need, play_apart, run_isolated, say,
@@ -18,24 +19,6 @@ use exithand_testkit::{
 };
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
-
-fn wait(handle: &ExitHandle, until: Until) -> Exit {
-    let deadline = Deadline::after(Duration::from_mins(1));
-    let exit = handle.wait(until, deadline).unwrap();
-    exit.expect("no end was seen")
-}
-
-fn at_once(handle: &ExitHandle) -> Exit {
-    let options = WaitOptions {
-        deadline: Deadline::after(Duration::from_mins(1)),
-        grace: Duration::ZERO,
-        ..WaitOptions::default()
-    };
-    handle
-        .wait_with(&options)
-        .unwrap()
-        .expect("no end was seen")
-}
 
 /// A middleman as pid 1 of its own namespace, with a child there.
 fn inner_family(args: &[&str]) -> Middleman {
@@ -144,6 +127,8 @@ fn a_handle_passed_into_a_namespace_hears_of_the_end_and_not_how() {
 /// Under the own `/proc` lies that of the whole machine, where our numbers are other processes'.
 #[test]
 fn numbers_of_a_foreign_proc_are_not_taken_for_ours() {
+    // Before, only /proc tells numbers, and a foreign one has none that are ours.
+    need!(Need::PidfdInfoExit);
     run_isolated(test_name!(), || {
         let mut zombies: Vec<(Middleman, ExitHandle)> = (40..60_u8)
             .map(|status| {

@@ -1,17 +1,11 @@
 //! Parents of every kind: who ignore SIGCHLD, who adopt, who die first, and pid 1.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::time::Duration;
+mod common;
 
-use exithand::{Deadline, Exit, ExitHandle, Outcome, Source, State, Until, Why};
+use common::wait;
+use exithand::{Exit, ExitHandle, Outcome, Source, State, Until, Why};
 use exithand_testkit::{Need, actor, need, run_isolated, test_name, wait_zombie};
 use rustix::process::{WaitOptions, waitpid};
-
-fn wait(handle: &ExitHandle, until: Until) -> Exit {
-    let deadline = Deadline::after(Duration::from_mins(1));
-    let exit = handle.wait(until, deadline).unwrap();
-    exit.expect("no end was seen")
-}
 
 /// What is heard of a process that nobody could look at before it was reaped.
 fn assert_heard_late(exit: &Exit, status: u8) {

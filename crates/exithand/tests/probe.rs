@@ -1,8 +1,7 @@
 //! What the library says of this kernel agrees with what the tests find by trying it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use exithand::probe::{self, Answer, Feature, Probe};
-use exithand_testkit::{Need, run_apart, run_isolated, test_name, with_descriptor_limit};
+use exithand_testkit::{Need, need, run_apart, run_isolated, test_name, with_descriptor_limit};
 use rustix::mount::{UnmountFlags, unmount};
 
 /// The feature, and whether this machine has it by the word of the test support.
@@ -64,6 +63,7 @@ fn a_proc_of_another_namespace_is_noticed() {
 
 #[test]
 fn out_of_descriptors_is_not_taken_for_an_old_kernel() {
+    need!(Need::PidfdInfoExit);
     run_apart(
         test_name!(),
         |command| with_descriptor_limit(32, command),

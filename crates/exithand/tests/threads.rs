@@ -1,15 +1,19 @@
 //! Processes of several threads, where "has it ended" and "how" are easily answered wrong.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod common;
+
 use std::fs;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use common::wait;
 use exithand::{
-    Count, Deadline, Error, Exit, ExitHandle, Outcome, Pid, Signal, Source, State, Until, WaitSet,
+    Count, Deadline, Error, ExitHandle, Outcome, Pid, Signal, Source, State, Until, WaitSet,
 };
 use exithand_testkit::{Middleman, Need, actor, need};
+use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::thread::gettid;
 
 /// Programs that end on go; the last of all has to be killed.
@@ -23,13 +27,6 @@ const PROGRAMS: [&str; 7] = [
     KILLED,
 ];
 const KILLED: &str = "killed-two-threads";
-
-/// Waits without hanging the test if the library misses the end.
-fn wait(handle: &ExitHandle, until: Until) -> Exit {
-    let deadline = Deadline::after(Duration::from_mins(1));
-    let exit = handle.wait(until, deadline).unwrap();
-    exit.expect("no end was seen")
-}
 
 fn state_letter(pid: Pid) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -165,21 +162,25 @@ fn a_thread_has_an_end_of_its_own() {
 }
 
 #[test]
-fn a_threads_token_opens_that_thread_or_nothing() {
-    need!(Need::PidfdThread);
+fn a_threads_token_opens_that_thread() {
+    need!(Need::PidfdThread, Need::PidfsHandles);
     let mut actor = actor(&["thread-ends"]);
     let process = ExitHandle::open(actor.pid()).unwrap();
     let worker = ExitHandle::open_thread(actor.told_pid()).unwrap();
-    match ExitHandle::open_token(&worker.token()) {
-        Ok(opened) => {
-            assert_eq!(opened.token(), worker.token());
-            actor.go();
-            assert_eq!(actor.read_line(), "ended");
-            assert_eq!(wait(&opened, Until::Reaped).token, worker.token());
-            assert_eq!(process.state().unwrap(), State::Alive);
-        }
-        Err(error) => panic!("{error:?}"),
-    }
+    let opened = ExitHandle::open_token(&worker.token()).unwrap();
+    assert_eq!(opened.token(), worker.token());
+    assert_eq!(opened.pid(), Some(actor.told_pid()));
+    let flags = fcntl_getfl(&opened).unwrap();
+    assert!(flags.contains(OFlags::EXCL), "PIDFD_THREAD: {flags:?}");
+    actor.go();
+    assert_eq!(actor.read_line(), "ended");
+    assert_eq!(wait(&opened, Until::Reaped).token, worker.token());
+    assert_eq!(process.state().unwrap(), State::Alive);
+
+    let own = ExitHandle::open_thread(gettid()).unwrap();
+    let own = ExitHandle::open_token(&own.token()).unwrap();
+    let refused = own.wait(Until::Ended, Deadline::NOW);
+    assert!(matches!(refused, Err(Error::Itself(tid)) if tid == gettid()));
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Zombies: ended, not reaped, and open about it to some only.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod common;
+
 use std::env;
+use std::process::Command;
 use std::time::Duration;
 
-use exithand::{
-    Count, Deadline, Exit, ExitHandle, Outcome, Pid, Source, State, Until, WaitOptions, WaitSet,
-    Why,
-};
+use common::{at_once, wait};
+use exithand::{Count, Deadline, ExitHandle, Outcome, Pid, Source, State, Until, WaitSet, Why};
 use exithand_testkit::{
     Apart, Middleman, Need, User, actor_command, listen, need, play_apart, run_as, say, test_name,
 };
@@ -16,26 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// Long enough to tell a sleep from a spin by the CPU time used.
 const WHILE: Duration = Duration::from_millis(400);
-const CPU_AT_MOST: Duration = Duration::from_millis(20);
-
-fn wait(handle: &ExitHandle, until: Until) -> Exit {
-    let deadline = Deadline::after(Duration::from_mins(1));
-    let exit = handle.wait(until, deadline).unwrap();
-    exit.expect("no end was seen")
-}
-
-/// Waits without the grace that a reap may bring an answer in.
-fn at_once(handle: &ExitHandle) -> Exit {
-    let options = WaitOptions {
-        deadline: Deadline::after(Duration::from_mins(1)),
-        grace: Duration::ZERO,
-        ..WaitOptions::default()
-    };
-    handle
-        .wait_with(&options)
-        .unwrap()
-        .expect("no end was seen")
-}
+const CPU_AT_MOST: Duration = Duration::from_millis(100);
 
 /// The CPU time of the calling thread while it does `work`.
 fn cpu_of(work: impl FnOnce()) -> Duration {
@@ -123,6 +105,15 @@ fn root_reads_every_zombie() {
     }
 }
 
+/// Has root's command run as nobody.
+fn unprivileged(command: Command) -> Command {
+    if geteuid().is_root() {
+        run_as(User::NOBODY, command)
+    } else {
+        command
+    }
+}
+
 /// What the test that runs as nobody does with the zombie of somebody else.
 fn see_a_hidden_zombie(why: Why) {
     let pid: i32 = env::var("ZOMBIE").unwrap().parse().unwrap();
@@ -150,7 +141,7 @@ fn show_to_nobody(test: &str, mut middleman: Middleman) {
     let pid = middleman.child().to_string();
     let mut nobody = Apart::start(test, |mut command| {
         command.env("ZOMBIE", pid);
-        run_as(User::NOBODY, command)
+        unprivileged(command)
     });
     nobody.hear("hidden");
     assert_eq!(middleman.reap(), 0x0900);
@@ -173,11 +164,8 @@ fn a_protected_zombie_of_our_own_is_unknown_until_the_reap() {
     if play_apart(test_name!(), || see_a_hidden_zombie(Why::ProtectedZombie)) {
         return;
     }
-    need!(Need::OtherUsers);
-    let command = run_as(
-        User::NOBODY,
-        actor_command(&["middleman", "nondumpable", "9"]),
-    );
+    need!(Need::UnprivilegedUser);
+    let command = unprivileged(actor_command(&["middleman", "nondumpable", "9"]));
     show_to_nobody(test_name!(), Middleman::start_as(command));
 }
 
@@ -196,12 +184,5 @@ fn a_zombie_of_our_own_is_readable_without_privilege() {
         return;
     }
     need!(Need::UnprivilegedUser);
-    let unprivileged = |command| {
-        if geteuid().is_root() {
-            run_as(User::NOBODY, command)
-        } else {
-            command
-        }
-    };
     Apart::start(test_name!(), unprivileged).finish();
 }

@@ -289,14 +289,6 @@ mod tests {
     }
 
     #[test]
-    fn a_process_being_reaped_has_no_group_and_no_session() {
-        let text = String::from_utf8(stat(b"cat", b'X')).unwrap();
-        let text = text.replace(" 7 8 0 ", " 7 -1 -1 ");
-        let it = Facts::parse(text.as_bytes(), STATUS, Vec::new(), Vec::new()).unwrap();
-        assert_eq!((it.pgrp, it.session), (None, None));
-    }
-
-    #[test]
     fn takes_any_name() {
         for comm in [
             &b"a) S 1 (b"[..],

@@ -8,8 +8,8 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::Write;
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use exithand_testkit::{Actor, Pid};
 
@@ -118,4 +118,42 @@ pub fn gone() -> String {
     let mut child = Command::new("true").spawn().unwrap();
     child.wait().unwrap();
     child.id().to_string()
+}
+
+/// A waiter that is known to hold its targets.
+pub struct Waiter {
+    pub child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Waiter {
+    /// Starts `exithand wait ARGS` and returns once every target is held: then the one that does
+    /// not exist is reported.
+    pub fn start(args: &[&str]) -> Self {
+        const NOBODY: &str = "2147483647";
+        let args = [&["wait", "--missing", "ok"], args, &[NOBODY]].concat();
+        let mut child = start(exithand().args(args));
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut waiter = Self { child, out };
+        assert!(waiter.read_line().contains("missing"));
+        waiter
+    }
+
+    /// Reads one result.
+    pub fn read_line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        assert!(line.ends_with('\n'), "{line:?}");
+        line
+    }
+
+    /// Waits for the waiter; what it printed is without the lines read.
+    pub fn finish(mut self) -> Ran {
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        Ran {
+            stdout: rest,
+            ..finish(self.child)
+        }
+    }
 }

@@ -6,6 +6,7 @@
     reason = "each test program uses its own part of this module; all of it is test code"
 )]
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -14,8 +15,12 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use exithand_testkit::{Actor, Pid};
 use tempfile::TempDir;
 
-/// The program that cargo built for this test.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_exithand");
+/// The program that cargo built for this test. Found at run time, since the tests also run from a
+/// copy.
+fn program() -> OsString {
+    let built = || OsString::from(env!("CARGO_BIN_EXE_exithand"));
+    std::env::var_os("CARGO_BIN_EXE_exithand").unwrap_or_else(built)
+}
 
 /// No process ever has this number: it is the kernel's limit itself.
 pub const ABSENT: &str = "4194304";
@@ -27,7 +32,7 @@ impl Tools {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         for name in ["waitpid", "pwait", "pidwait", "getino"] {
-            symlink(PROGRAM, directory.path().join(name)).unwrap();
+            symlink(program(), directory.path().join(name)).unwrap();
         }
         Self(directory)
     }

@@ -57,9 +57,14 @@ impl Ring {
     pub(crate) fn wait(&mut self) -> io::Result<Option<Done>> {
         let soon = Timespec::new().sec(10);
         let args = SubmitArgs::new().timespec(&soon);
-        match self.ring.submitter().submit_with_args(1, &args) {
-            Err(error) if error.raw_os_error() != Some(Errno::TIME.raw_os_error()) => Err(error),
-            _ => Ok(self.done()),
+        loop {
+            match self.ring.submitter().submit_with_args(1, &args) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() != Some(Errno::TIME.raw_os_error()) => {
+                    return Err(error);
+                }
+                _ => return Ok(self.done()),
+            }
         }
     }
 

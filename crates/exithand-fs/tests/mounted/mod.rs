@@ -29,7 +29,9 @@ pub(crate) use need_mounts;
 
 /// Exithand files served by a thread of this process.
 pub(crate) struct Mounted {
-    pub(crate) directory: TempDir,
+    directory: PathBuf,
+    /// Removed last.
+    temporary: Option<TempDir>,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<Result<(), Error>>>,
 }
@@ -51,7 +53,14 @@ impl Mounted {
     pub(crate) fn with(options: Options) -> Self {
         let directory = tempfile::tempdir().unwrap();
         set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
-        let path = directory.path().to_owned();
+        let mut mounted = Self::on(directory.path(), options);
+        mounted.temporary = Some(directory);
+        mounted
+    }
+
+    /// Mounts on a directory.
+    pub(crate) fn on(directory: &Path, options: Options) -> Self {
+        let path = directory.to_owned();
         let (stop, stopped) = oneshot::channel();
         let (tell, ready) = channel();
         let server = thread::spawn(move || {
@@ -62,7 +71,8 @@ impl Mounted {
             block_on(serve(&path, options, || tell.send(()).unwrap(), stop))
         });
         let mut mounted = Self {
-            directory,
+            directory: directory.to_owned(),
+            temporary: None,
             stop: Some(stop),
             server: Some(server),
         };
@@ -74,7 +84,7 @@ impl Mounted {
     }
 
     pub(crate) fn root(&self) -> &Path {
-        self.directory.path()
+        &self.directory
     }
 
     /// The path of a file of a process.
@@ -111,6 +121,26 @@ impl Drop for Mounted {
             // The server went without cleaning up.
             drop(exithand_fs::unmount(self.root()));
         }
+    }
+}
+
+/// A directory for a server in another process; what a failed test leaves there is unmounted.
+pub(crate) struct Place(TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Nothing is mounted there unless the test failed.
+        drop(exithand_fs::unmount(self.path()));
     }
 }
 

@@ -63,15 +63,33 @@ pub(crate) fn exit_info<Fd: AsFd>(pidfd: Fd) -> Result<ExitInfo, Errno> {
     Ok(ExitInfo::Status(info.exit_code))
 }
 
-/// Reads the number of the process (or thread) behind `pidfd` in our own pid namespace. Never
-/// blocks.
+/// The numbers of a process or thread in our own pid namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    /// The process, or the thread.
+    pub(crate) pid: Option<Pid>,
+    /// The process, or the one the thread belongs to.
+    pub(crate) process: Option<Pid>,
+}
+
+/// Reads the numbers of the process (or thread) behind `pidfd`. Never blocks.
 ///
 /// # Errors
 ///
 /// As [`exit_info`]; `ESRCH` once it is reaped.
 ///
 /// Since Linux 6.13. Source: `PIDFD_INFO_PID` in `include/uapi/linux/pidfd.h`.
-pub(crate) fn pid_in_our_namespace<Fd: AsFd>(pidfd: Fd) -> Result<Option<Pid>, Errno> {
+pub(crate) fn numbers<Fd: AsFd>(pidfd: Fd) -> Result<Numbers, Errno> {
     let info = get_info(pidfd, INFO_PID)?;
-    Ok(i32::try_from(info.pid).ok().and_then(Pid::from_raw))
+    let pid = |raw: u32| i32::try_from(raw).ok().and_then(Pid::from_raw);
+    Ok(Numbers {
+        pid: pid(info.pid),
+        process: pid(info.tgid),
+    })
+}
+
+/// Reads the number of the process (or thread) behind `pidfd` in our own pid namespace, as
+/// [`numbers`] does.
+pub(crate) fn pid_in_our_namespace<Fd: AsFd>(pidfd: Fd) -> Result<Option<Pid>, Errno> {
+    Ok(numbers(pidfd)?.pid)
 }

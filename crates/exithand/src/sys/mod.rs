@@ -6,5 +6,5 @@ mod pidfd;
 #[cfg(any(feature = "tokio", feature = "async-io"))]
 pub(crate) mod watched;
 
-pub(crate) use info::{ExitInfo, exit_info, pid_in_our_namespace};
+pub(crate) use info::{ExitInfo, exit_info, numbers, pid_in_our_namespace};
 pub(crate) use pidfd::{is_pidfs, open_inode, release_memory, send_signal};

@@ -9,7 +9,7 @@ use crate::{ExitHandle, WaitSet};
 /// # Safety
 ///
 /// [`AsFd::as_fd`] returns the same open descriptor for as long as the value lives.
-pub(crate) unsafe trait OwnsFd: AsFd {}
+pub unsafe trait OwnsFd: AsFd {}
 
 // SAFETY: the field is set when the handle is made, never exchanged, and closed by its drop.
 unsafe impl OwnsFd for ExitHandle {}
@@ -29,7 +29,8 @@ pub(crate) mod tokio {
     use super::OwnsFd;
 
     /// Tokio asks for the raw descriptor.
-    pub(crate) struct Raw<F>(pub(crate) F);
+    #[derive(Debug)]
+    pub struct Raw<F>(pub(crate) F);
 
     impl<F: OwnsFd> AsRawFd for Raw<F> {
         fn as_raw_fd(&self) -> RawFd {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use exithand::{Error, Exit, ExitHandle, Key, WaitOptions, WaitSet};
+use exithand::{Error, Exit, ExitHandle, Key, State, Until, WaitOptions, WaitSet};
 
 pub(crate) use scenarios::*;
 pub(crate) use strangers::*;
@@ -34,6 +34,7 @@ pub(crate) trait AsyncHandle: Sized + Send + Sync + 'static {
     fn release(self) -> ExitHandle;
     fn ended(&self) -> impl Future<Output = Result<Exit, Error>> + Send;
     fn reaped(&self) -> impl Future<Output = Result<Exit, Error>> + Send;
+    fn reached(&self, until: Until) -> impl Future<Output = Result<State, Error>> + Send;
     fn wait_with(
         &self,
         options: &WaitOptions<'_>,
@@ -59,19 +60,25 @@ macro_rules! needs {
 /// Implements both traits for the types of `exithand::$module`.
 #[macro_export]
 macro_rules! async_types {
-    ($module:ident, $($ok:tt)*) => {
+    ($module:ident) => {
         impl $crate::async_waits::AsyncHandle for exithand::$module::AsyncExitHandle {
             fn watch(handle: exithand::ExitHandle) -> Self {
                 Self::new(handle).unwrap()
             }
             fn release(self) -> exithand::ExitHandle {
-                self.into_inner() $($ok)*
+                self.into_inner().unwrap()
             }
             async fn ended(&self) -> Result<exithand::Exit, exithand::Error> {
                 Self::ended(self).await
             }
             async fn reaped(&self) -> Result<exithand::Exit, exithand::Error> {
                 Self::reaped(self).await
+            }
+            async fn reached(
+                &self,
+                until: exithand::Until,
+            ) -> Result<exithand::State, exithand::Error> {
+                Self::reached(self, until).await
             }
             async fn wait_with(
                 &self,
@@ -106,6 +113,7 @@ macro_rules! all_scenarios_on {
             $runtime,
             a_child,
             a_stranger,
+            the_bare_event,
             already_ended,
             dropped_and_awaited_again,
             given_back_while_pending,

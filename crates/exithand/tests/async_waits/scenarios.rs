@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use exithand::{Deadline, Error, ExitHandle, Outcome, Pid, Source, Until, WaitOptions, WaitSet};
+use exithand::{
+    Deadline, Error, ExitHandle, Outcome, Pid, Source, State, Until, WaitOptions, WaitSet,
+};
 use exithand_testkit::Need;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -33,6 +35,25 @@ pub(crate) fn a_child<R: Runtime>(test: &str) {
         assert_eq!(exit.outcome, Outcome::Exited(3));
         assert!(exit.reaped);
         assert_eq!(handle.ended().await.unwrap(), exit, "the same again");
+    });
+}
+
+pub(crate) fn the_bare_event<R: Runtime>(test: &str) {
+    needs!(test, Need::Pidfs);
+    let mut child = Held::new(3);
+    R::block_on(async {
+        let handle = R::Handle::watch(child.handle());
+        let mut end = Counted::new(handle.reached(Until::Ended));
+        assert!(end.poll_once().await.is_pending(), "it runs");
+        child.release();
+        assert_eq!(end.into_future().await.unwrap(), State::Ended);
+
+        let mut reap = Counted::new(handle.reached(Until::Reaped));
+        assert!(reap.poll_once().await.is_pending(), "a zombie");
+        child.reap();
+        assert_eq!(reap.into_future().await.unwrap(), State::Reaped);
+        let late = handle.reached(Until::Ended).await;
+        assert_eq!(late.unwrap(), State::Reaped, "past the end");
     });
 }
 

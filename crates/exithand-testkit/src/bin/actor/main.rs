@@ -128,6 +128,11 @@ const PARTS: &[(&str, &str, Part)] = &[
         trees::middleman,
     ),
     (
+        "brood",
+        "N: keeps up to N zombies that exited 0; reaps them on go",
+        trees::brood,
+    ),
+    (
         "storm",
         "COUNT SIZE: forks COUNT short processes, SIZE at a time",
         storm::storm,

@@ -1,6 +1,6 @@
 //! Actors with descendants: zombies, orphans and a tree that will not hold still.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 use std::thread;
@@ -96,6 +96,32 @@ pub(crate) fn subreaper(args: &[String]) -> io::Result<u8> {
     go()?;
     drop(ours);
     waitpid(Some(grandchild), WaitOptions::empty())?;
+    say("reaped");
+    until_stdin_ends()?;
+    Ok(0)
+}
+
+/// Keeps many zombies, which cost little, or as many as it may; reaps them all on go.
+pub(crate) fn brood(args: &[String]) -> io::Result<u8> {
+    let count: u32 = argument(args, 0)?;
+    let mut zombies = Vec::new();
+    for _ in 0..count {
+        match fork_process() {
+            Ok(Some(zombie)) => zombies.push(zombie),
+            Ok(None) => exit_process(0),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    for zombie in &zombies {
+        wait_zombie(*zombie)?;
+    }
+    let raw = zombies.iter().map(|pid| pid.as_raw_nonzero().get());
+    ready(&raw.collect::<Vec<_>>());
+    go()?;
+    for zombie in zombies {
+        waitpid(Some(zombie), WaitOptions::empty())?;
+    }
     say("reaped");
     until_stdin_ends()?;
     Ok(0)
