@@ -189,3 +189,30 @@ fn what_cannot_be_mounted_on() {
         .complains("no exithand files are mounted on /proc");
     assert!(Path::new("/proc/self").exists());
 }
+
+#[test]
+fn wait_via_says_what_wait_says() {
+    need!(Need::Root, Need::Fuse);
+    let mounted = Mounted::start(&[]);
+    let mut target = actor(&["wait-then-exit", "3"]);
+    let pid = pid(&target);
+    let token = run(&["id", &pid]).exits(0).stdout;
+    let via = |args: &[&str]| [&["wait", "--via", mounted.word()], args].concat();
+    run(&via(&["--timeout", "0", &pid, token.trim()]))
+        .exits(124)
+        .complains("1 of 1 still alive");
+    let waiter = start(exithand().args(via(&["--propagate", "--json", token.trim()])));
+    target.release();
+    let ran = finish(waiter).exits(3);
+    let line = &ran.json()[0];
+    assert_eq!(line["token"], token.trim(), "{line}");
+    assert_eq!(
+        (&line["status"], &line["source"]),
+        (&3.into(), &"file".into())
+    );
+    target.wait();
+    run(&via(&[&pid]))
+        .exits(127)
+        .complains(&format!("no process with pid {pid}"));
+    run(&via(&[token.trim()])).exits(127);
+}

@@ -17,7 +17,7 @@ fn says_what_a_handle_says() {
     if Served::play(test_name!()) {
         return;
     }
-    need!(Need::Fuse, Need::Root);
+    need!(Need::Root, Need::Fuse);
     let served = Served::start(test_name!(), "kernel");
     let mut actor = actor(&["wait-then-exit", "3"]);
     let handle = ExitHandle::open(actor.pid()).unwrap();
@@ -47,7 +47,7 @@ fn tells_threads_and_itself_from_processes() {
     if Served::play(test_name!()) {
         return;
     }
-    need!(Need::Fuse, Need::Root);
+    need!(Need::Root, Need::Fuse);
     let served = Served::start(test_name!(), "kernel");
     let actor = actor(&["killed-two-threads"]);
     let error = ExitFile::open(served.root(), actor.told_pid()).unwrap_err();
@@ -63,7 +63,7 @@ fn a_set_waits_for_many() {
     if Served::play(test_name!()) {
         return;
     }
-    need!(Need::Fuse, Need::Root);
+    need!(Need::Root, Need::Fuse);
     let served = Served::start(test_name!(), "kernel");
     let set = WaitSet::of_files().unwrap();
     let mut actors: Vec<_> = (0..50)
@@ -92,7 +92,7 @@ fn who_may_not_know_how_is_still_told_when() {
     if Served::play(test_name!()) {
         return;
     }
-    need!(Need::Fuse, Need::Root, Need::OtherUsers);
+    need!(Need::Root, Need::Fuse, Need::OtherUsers);
     let served = Served::start(test_name!(), "root");
     let mut actor = actor(&["wait-then-exit", "3"]);
     let (root, pid) = (served.root(), actor.pid());
@@ -119,7 +119,7 @@ fn a_server_that_is_killed_ends_every_wait() {
     if Served::play(test_name!()) {
         return;
     }
-    need!(Need::Fuse, Need::Root);
+    need!(Need::Root, Need::Fuse);
     let mut served = Served::start(test_name!(), "kernel");
     let actor = actor(&["hang"]);
     let open = || ExitFile::open(served.root(), actor.pid()).unwrap();

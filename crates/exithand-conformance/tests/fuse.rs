@@ -27,7 +27,7 @@ fn keeps_the_contract_for_root() {
     if Served::play(test_name!()) {
         return;
     }
-    need!(Need::Fuse, Need::Root);
+    need!(Need::Root, Need::Fuse);
     let _alone = alone();
     let served = Served::start(test_name!(), "kernel");
     let said = passes(Suite::new().judge(served.root(), &["--require-all"]));
@@ -40,7 +40,7 @@ fn keeps_the_contract_for_a_user() {
     if Served::play(test_name!()) {
         return;
     }
-    need!(Need::Fuse, Need::Root, Need::OtherUsers);
+    need!(Need::Root, Need::Fuse, Need::OtherUsers);
     let _alone = alone();
     let served = Served::start(test_name!(), "kernel");
     passes(Suite::new().judge_as_nobody(served.root(), &["--require-all"]));
@@ -52,7 +52,7 @@ fn keeps_to_every_policy() {
     if Served::play(test_name!()) {
         return;
     }
-    need!(Need::Fuse, Need::Root, Need::OtherUsers);
+    need!(Need::Root, Need::Fuse, Need::OtherUsers);
     let _alone = alone();
     let suite = Suite::new();
     for policy in ["all", "user", "parent", "root"] {
