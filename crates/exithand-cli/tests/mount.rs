@@ -197,11 +197,11 @@ fn wait_via_says_what_wait_says() {
     let mut target = actor(&["wait-then-exit", "3"]);
     let pid = pid(&target);
     let token = run(&["id", &pid]).exits(0).stdout;
-    let via = |args: &[&str]| [&["wait", "--via", mounted.word()], args].concat();
-    run(&via(&["--timeout", "0", &pid, token.trim()]))
+    let root = mounted.word();
+    run(&via(root, &["--timeout", "0", &pid, token.trim()]))
         .exits(124)
         .complains("1 of 1 still alive");
-    let waiter = start(exithand().args(via(&["--propagate", "--json", token.trim()])));
+    let waiter = start(exithand().args(via(root, &["--propagate", "--json", token.trim()])));
     target.release();
     let ran = finish(waiter).exits(3);
     let line = &ran.json()[0];
@@ -211,8 +211,13 @@ fn wait_via_says_what_wait_says() {
         (&3.into(), &"file".into())
     );
     target.wait();
-    run(&via(&[&pid]))
+    run(&via(root, &[&pid]))
         .exits(127)
         .complains(&format!("no process with pid {pid}"));
-    run(&via(&[token.trim()])).exits(127);
+    run(&via(root, &[token.trim()])).exits(127);
+}
+
+/// `exithand wait --via ROOT ARGS`.
+fn via<'a>(root: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+    [&["wait", "--via", root], args].concat()
 }
