@@ -56,7 +56,8 @@ impl Program {
                 child,
                 path: path.to_owned(),
             })),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            // It is denied where a directory in `PATH` is, and no other has the program.
+            Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

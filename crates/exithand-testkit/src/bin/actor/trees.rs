@@ -174,14 +174,22 @@ pub(crate) fn fork_bomb_bounded(args: &[String]) -> io::Result<u8> {
     Ok(0)
 }
 
+/// Forks and exits, again and again; the last link stays.
+///
+/// Somebody may stop the root, who then reaps nobody: without an end, the links that wait for it
+/// would take all pids of the machine.
 fn run_chain() -> ! {
-    while matches!(stdin_has_ended(), Ok(false)) {
+    const LINKS_MAX: u32 = 4000;
+    let mut links = 0;
+    while links < LINKS_MAX && matches!(stdin_has_ended(), Ok(false)) {
         match fork_process() {
             Ok(Some(_)) => exit_process(0),
-            Ok(None) => {}
+            Ok(None) => links += 1,
             Err(_) => thread::yield_now(),
         }
     }
+    // Whether it ends or cannot be read, there is nothing left to do.
+    drop(io::copy(&mut io::stdin(), &mut io::sink()));
     exit_process(0)
 }
 
