@@ -1,6 +1,7 @@
 //! Programs of every system, reading an exithand file.
 
 use std::fs;
+use std::io::ErrorKind::{NotFound, PermissionDenied};
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
