@@ -59,20 +59,10 @@ pub(crate) async fn reached<R: Reactor>(
     let handle = R::inner(watched);
     handle.refuse_own()?;
     let seen = match until {
-        Until::Ended => {
-            R::readable(watched, |handle| match handle.state() {
-                Ok(State::Alive) => None,
-                seen => Some(seen),
-            })
-            .await
-        }
+        Until::Ended => R::readable(watched, once_ended).await,
         Until::Reaped => {
             handle.refuse_unseen_reap()?;
-            R::writable(watched, |handle| match handle.is_reaped() {
-                Ok(false) => None,
-                seen => Some(seen.map(|_| State::Reaped)),
-            })
-            .await
+            R::writable(watched, once_reaped).await
         }
     };
     seen.map_err(|error| from_reactor(&error))?
@@ -87,10 +77,7 @@ pub(crate) async fn wait<R: Reactor>(
     handle.refuse_own()?;
     let mut state = handle.state()?;
     if state == State::Alive {
-        let end = R::readable(watched, |handle| match handle.state() {
-            Ok(State::Alive) => None,
-            seen => Some(seen),
-        });
+        let end = R::readable(watched, once_ended);
         state = match before::<R, _>(options.deadline, end).await? {
             Some(state) => state,
             None => return Ok(None),
@@ -110,15 +97,28 @@ pub(crate) async fn wait<R: Reactor>(
     }
 }
 
+/// Looks whether the process has ended; `None` while it runs.
+fn once_ended(handle: &ExitHandle) -> Option<Result<State, Error>> {
+    match handle.state() {
+        Ok(State::Alive) => None,
+        seen => Some(seen),
+    }
+}
+
+/// Looks whether the process was reaped; `None` until then.
+fn once_reaped(handle: &ExitHandle) -> Option<Result<State, Error>> {
+    match handle.is_reaped() {
+        Ok(false) => None,
+        seen => Some(seen.map(|_| State::Reaped)),
+    }
+}
+
 /// Awaits the reap; false once `deadline` has passed.
 async fn reaped_before<R: Reactor>(
     watched: &R::Watched<ExitHandle>,
     deadline: Deadline,
 ) -> Result<bool, Error> {
-    let reap = R::writable(watched, |handle| match handle.is_reaped() {
-        Ok(false) => None,
-        seen => Some(seen),
-    });
+    let reap = R::writable(watched, once_reaped);
     Ok(before::<R, _>(deadline, reap).await?.is_some())
 }
 
