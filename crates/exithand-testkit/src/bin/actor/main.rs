@@ -134,7 +134,7 @@ const PARTS: &[(&str, &str, Part)] = &[
     ),
     (
         "storm",
-        "COUNT SIZE: forks COUNT short processes, SIZE at a time",
+        "COUNT SIZE [paced]: forks COUNT short processes, SIZE at a time",
         storm::storm,
     ),
     (
