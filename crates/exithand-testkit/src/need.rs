@@ -43,6 +43,8 @@ pub enum Need {
     ProcConnector,
     /// Opening `/dev/fuse`.
     Fuse,
+    /// A `/dev/fuse` that every user may open, in a namespace of its own.
+    UserFuse,
     /// A program on the path.
     Program(&'static str),
 }
@@ -69,6 +71,7 @@ impl Need {
             Self::CgroupV1Pids => probe::cgroup(Hierarchy::V1("pids")),
             Self::ProcConnector => probe::proc_connector(),
             Self::Fuse => probe::fuse(),
+            Self::UserFuse => probe::user_fuse(),
             Self::Program(name) => probe::program(name),
         }
     }
@@ -112,6 +115,7 @@ impl fmt::Display for Need {
             Self::CgroupV1Pids => f.write_str("a writable cgroup v1 pids controller"),
             Self::ProcConnector => f.write_str("the process connector (CONFIG_PROC_EVENTS, root)"),
             Self::Fuse => f.write_str("/dev/fuse"),
+            Self::UserFuse => f.write_str("root who may make a /dev/fuse for users"),
             Self::Program(name) => write!(f, "the program {name}"),
         }
     }

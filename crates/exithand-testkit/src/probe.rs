@@ -96,6 +96,11 @@ pub(crate) fn fuse() -> bool {
         .is_ok()
 }
 
+pub(crate) fn user_fuse() -> bool {
+    static MET: OnceLock<bool> = OnceLock::new();
+    *MET.get_or_init(|| root() && succeeds(inside(Isolation::default(), &["open-fuse"])))
+}
+
 pub(crate) fn private_pid_namespace() -> bool {
     static MET: OnceLock<bool> = OnceLock::new();
     *MET.get_or_init(|| succeeds(inside(Isolation::default(), &["exit-with", "0"])))

@@ -148,6 +148,11 @@ const PARTS: &[(&str, &str, Part)] = &[
         isolate::init,
     ),
     (
+        "open-fuse",
+        "inside of isolate: makes a /dev/fuse that all may open",
+        isolate::open_fuse,
+    ),
+    (
         "pid-max",
         "tells kernel.pid_max, and whether it may be changed",
         isolate::pid_max,
