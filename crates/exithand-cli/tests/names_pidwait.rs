@@ -7,7 +7,6 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use exithand_testkit::{Need, need, run_isolated, test_name, with_descriptor_limit};
 use names_support::{ABSENT, Ran, Tools, ran};
@@ -23,10 +22,20 @@ struct Flock {
 
 impl Flock {
     fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("eh{}x{number}", std::process::id());
-        let directory = tempfile::tempdir().unwrap();
+        // Random, and all as long, so that none is the beginning of another; a pid would not do
+        // where tests run in several pid namespaces.
+        let directory = tempfile::Builder::new()
+            .prefix("eh")
+            .rand_bytes(8)
+            .tempdir()
+            .unwrap();
+        let name = directory
+            .path()
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         // The kernel names a process after the file it was started by.
         symlink("/bin/cat", directory.path().join(&name)).unwrap();
         Self {
