@@ -12,7 +12,7 @@ use super::extras::{Handler, KINDS, Kind, Namespaces};
 use super::flags::{FLAGS, Key, USAGE};
 use super::pidfile::{self, Lock};
 use super::words::{
-    TRY, group_id, kind, list, nobody, number, process, reference, seconds, signal, states,
+    TRY, group_id, kind, list, nobody, number, own, process, reference, seconds, signal, states,
     terminal, usage, user_id, wrong,
 };
 use super::{FAILED, FATAL, NAME};
@@ -143,12 +143,11 @@ impl Options {
             }
             Key::Pgroup => {
                 let groups = list(value, |word| number(word, "invalid process group"))?;
-                selector.pgroups = own_when_zero(&groups, Some(rustix::process::getpgrp()));
+                selector.pgroups = own_when_zero(&groups, own()?.pgrp);
             }
             Key::Session => {
                 let sessions = list(value, |word| number(word, "invalid session id"))?;
-                let own = rustix::process::getsid(None).ok();
-                selector.sessions = own_when_zero(&sessions, own);
+                selector.sessions = own_when_zero(&sessions, own()?.session);
             }
             Key::Terminal => selector.ttys = list(value, |word| Ok(terminal(word)))?,
             Key::RunStates => selector.states = states(value),
