@@ -67,7 +67,7 @@ fn every_reader_is_told_of_the_process_it_opened() {
 
 /// Runs the spawner, the readers and the server to the end.
 fn storm(ledger: &Ledger) -> Vec<Tally> {
-    let mut mounted = Mounted::new();
+    let mounted = Mounted::new();
     let (tell, told) = channel();
     let opens = Opens::default();
     thread::scope(|scope| {
@@ -75,11 +75,13 @@ fn storm(ledger: &Ledger) -> Vec<Tally> {
             let (tell, root, opens) = (tell.clone(), mounted.root().to_owned(), &opens);
             scope.spawn(move || tell.send(Reader::new(ledger, opens, root, seed).run()));
         }
+        drop(tell);
         // Only now that all threads are there: their pids are below the first that is reused.
         let size = COHORT.to_string();
         let mut spawner = actor(&["storm", &PROCESSES.to_string(), &size, "paced"]);
         spawner.go();
         spawner.go();
+        let mut in_step = true;
         loop {
             let line = spawner.read_line();
             if line.is_empty() {
@@ -87,7 +89,7 @@ fn storm(ledger: &Ledger) -> Vec<Tally> {
             }
             ledger.enter(&line);
             if line.starts_with("r ") && !line.ends_with(&format!(" {PROCESSES}")) {
-                opens.await_more(OPENS);
+                in_step = in_step && opens.await_more(OPENS);
                 spawner.go();
             }
         }
@@ -98,13 +100,12 @@ fn storm(ledger: &Ledger) -> Vec<Tally> {
             "the spawner compares each end with wait4"
         );
         let mut tallies = Vec::new();
-        for _ in 0..READERS {
-            // Those who still read are cut off by the end of the server, and say that.
-            tallies.push(told.recv_timeout(FOREVER).unwrap_or_else(|_| {
-                mounted.stop().unwrap();
-                told.recv().unwrap()
-            }));
+        while let Ok(tally) = told.recv_timeout(FOREVER) {
+            tallies.push(tally);
         }
+        // Those who still read are cut off by the end of the server, and say that.
+        drop(mounted);
+        tallies.extend(told);
         tallies
     })
 }
@@ -123,14 +124,16 @@ impl Opens {
     }
 
     /// Blocks until there were so many since the last time. Whoever is blocked in a read has opened
-    /// since then: all who were there before have ended.
-    fn await_more(&self, more: u32) {
+    /// since then: all who were there before have ended. False if readers have missed that.
+    fn await_more(&self, more: u32) -> bool {
         let few = |count: &mut u32| *count < more;
-        let mut count = self
+        let count = self.count.lock().unwrap();
+        let (mut count, waited) = self
             .counted
-            .wait_while(self.count.lock().unwrap(), few)
+            .wait_timeout_while(count, FOREVER, few)
             .unwrap();
         *count = 0;
+        !waited.timed_out()
     }
 }
 
