@@ -168,6 +168,8 @@ pub(crate) fn read_apart(mut file: File) -> Receiver<io::Result<Vec<u8>>> {
     let (tell, told) = channel();
     thread::spawn(move || {
         let result = read(&mut file);
+        // Whoever hears of the end may count on it.
+        drop(file);
         // The test may have failed meanwhile.
         drop(tell.send(result));
     });
@@ -182,8 +184,10 @@ pub(crate) fn read_together(files: Vec<File>) -> Vec<Receiver<io::Result<Vec<u8>
         let tell = tell.clone();
         thread::spawn(move || {
             tell.send(rustix::thread::gettid()).unwrap();
+            let result = read(&mut file);
+            drop(file);
             // The test may have failed meanwhile.
-            drop(tell_result.send(read(&mut file)));
+            drop(tell_result.send(result));
         });
         result
     };
