@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use exithand_testkit::{Need, need, with_descriptor_limit};
+use exithand_testkit::{Isolation, Need, need, with_descriptor_limit};
 use names_support::{ABSENT, Ran, Tools, ran};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
@@ -177,6 +177,24 @@ fn a_soft_limit_is_raised() {
     }
     let soft = Ran::of(&mut tools.after("ulimit -S -n 12", &["pidwait", "-c", &flock.name]));
     assert_eq!(soft, ran(0, "20\n", ""));
+}
+
+#[test]
+fn a_session_outside_of_the_pid_namespace_is_no_mistake() {
+    need!(Need::PrivatePidNamespace);
+    let tools = Tools::new();
+    let line = [
+        "pidwait",
+        "-c",
+        "-g",
+        "0",
+        "-s",
+        "0,1000000",
+        "nobody-has-it",
+    ];
+    let mut inside = Isolation::default().wrap(&tools.command(&line));
+    let found = Ran::of(inside.stdin(Stdio::null()));
+    assert_eq!(found, ran(1, "0\n", ""));
 }
 
 #[test]

@@ -18,7 +18,17 @@ use super::words::{
 use super::{FAILED, FATAL, NAME};
 use crate::names::getopt::{Dialect, Getopt};
 use crate::names::io_set::{Failure, Io};
-use crate::select::{Ancestors, Case, Extent, Pattern, Patterns, Pick, Sense, own_when_zero};
+use crate::select::{
+    Ancestors, Case, Detail, Extent, Facts, Pattern, Patterns, Pick, ProcPid, Sense, own_when_zero,
+};
+
+/// Our own process group and session: `None` where they lie outside our pid namespace. The calls
+/// that tell them answer 0 then, which rustix takes for impossible.
+fn own() -> (ProcPid, ProcPid) {
+    let own = Facts::read(rustix::process::getpid(), Detail::Brief);
+    let own = own.ok().flatten();
+    own.map_or((None, None), |it| (it.pgrp, it.session))
+}
 
 /// The longest name the kernel keeps of a process, in bytes.
 const COMM_MAX_BYTES: usize = 15;
@@ -143,12 +153,11 @@ impl Options {
             }
             Key::Pgroup => {
                 let groups = list(value, |word| number(word, "invalid process group"))?;
-                selector.pgroups = own_when_zero(&groups, Some(rustix::process::getpgrp()));
+                selector.pgroups = own_when_zero(&groups, own().0);
             }
             Key::Session => {
                 let sessions = list(value, |word| number(word, "invalid session id"))?;
-                let own = rustix::process::getsid(None).ok();
-                selector.sessions = own_when_zero(&sessions, own);
+                selector.sessions = own_when_zero(&sessions, own().1);
             }
             Key::Terminal => selector.ttys = list(value, |word| Ok(terminal(word)))?,
             Key::RunStates => selector.states = states(value),

@@ -30,8 +30,8 @@ fn pid(number: i32) -> Pid {
 
 #[test]
 fn reads_every_kind_of_condition() {
-    let own_group = rustix::process::getpgrp();
-    let own_session = rustix::process::getsid(None).unwrap();
+    let own = Facts::read(rustix::process::getpid(), Detail::Brief);
+    let own = own.unwrap().unwrap();
     let line = [
         "-u",
         "root,7",
@@ -62,8 +62,8 @@ fn reads_every_kind_of_condition() {
     assert_eq!(selector.real_users, [8]);
     assert_eq!(selector.groups, [9, 0]);
     assert_eq!(selector.parents, [None, Some(pid(5))]);
-    assert_eq!(selector.pgroups, [Some(own_group), Some(pid(6))]);
-    assert_eq!(selector.sessions, [Some(own_session)]);
+    assert_eq!(selector.pgroups, [own.pgrp, Some(pid(6))]);
+    assert_eq!(selector.sessions, [own.session]);
     assert_eq!(
         selector.ttys,
         [Some("pts/1".into()), Some("tty2".into()), None]
