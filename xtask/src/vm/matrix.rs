@@ -58,8 +58,8 @@ pub(super) struct Findings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent<'a> {
     Everything,
-    /// The programs whose names contain this.
-    Only(&'a str),
+    /// The programs whose names contain one of these.
+    Only(&'a [String]),
     /// What works, and nothing else.
     Doctor,
 }
@@ -149,13 +149,14 @@ fn tasks(programs: &Programs, extent: Extent<'_>) -> Vec<Task> {
     tasks.push(command(&["mount", "--daemonize", EXITS], Reading::Step));
     for user in USERS {
         let reading = Reading::Conformance;
-        tasks.push(Task::new(CONFORMANCE, &[EXITS], reading, user, 180));
+        tasks.push(Task::new(CONFORMANCE, &[EXITS], reading, user, 600));
     }
     tasks.push(command(&["umount", EXITS], Reading::Step));
     let limit = ["out-of-memory", "64"];
     tasks.push(Task::new(ACTOR, &limit, Reading::Step, User::Root, 60));
-    if let Extent::Only(name) = extent {
-        tasks.retain(|it| it.reading != Reading::Step && it.name.contains(name));
+    if let Extent::Only(names) = extent {
+        let is_named = |task: &Task| names.iter().any(|it| task.name.contains(it));
+        tasks.retain(|it| it.reading == Reading::Step || is_named(it));
     }
     for user in USERS {
         let list = skip_list(user);
@@ -180,7 +181,7 @@ impl Task {
     }
 
     fn of_test(place: &str, user: User) -> Self {
-        let mut task = Self::new(place, &[], Reading::Tests, user, 300);
+        let mut task = Self::new(place, &[], Reading::Tests, user, 600);
         place.clone_into(&mut task.program.path);
         task.program.env.extend([
             ("EXITHAND_SKIPS".to_owned(), skip_list(user)),
