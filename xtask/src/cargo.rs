@@ -144,8 +144,12 @@ pub(crate) enum ProgramKind {
 
 /// Builds with `args`, and lists the programs built or found fresh.
 pub(crate) fn build(args: &[&str]) -> anyhow::Result<Vec<Program>> {
+    build_by(command(args.iter().copied()))
+}
+
+/// Builds as `command` says, and lists the programs built or found fresh.
+pub(crate) fn build_by(mut command: Command) -> anyhow::Result<Vec<Program>> {
     let mut programs = Vec::new();
-    let mut command = command(args.iter().copied());
     command.arg("--message-format=json-render-diagnostics");
     let status = each_line(&mut command, |line| programs.extend(program(line)))?;
     if !status.success() {

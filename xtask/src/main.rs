@@ -17,6 +17,7 @@ mod packages;
 mod sources;
 mod test;
 mod unsafe_code;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ enum Command {
     Unsafe,
     /// Runs every test, then again as an unprivileged user, and compares the skips.
     Test(test::Args),
+    /// Runs the tests on every kernel of the matrix, each in a virtual machine.
+    Vm(vm::Args),
     /// Runs the benchmarks whose names contain one of NAME; all of them without a name.
     Bench(bench::Args),
     /// Runs every fuzz target for SECONDS each, on nightly.
@@ -47,6 +50,8 @@ enum Verdict {
     Good,
     /// Something is wrong, and has been said.
     Bad,
+    /// A program was run, and exited so.
+    Status(u8),
 }
 
 impl Verdict {
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Unsafe => unsafe_code::run(),
         Command::Test(args) => test::run(&args),
+        Command::Vm(args) => vm::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Packages(args) => packages::run(&args),
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
     match verdict {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::FAILURE,
+        Ok(Verdict::Status(status)) => ExitCode::from(status),
         Err(err) => {
             eprintln!("xtask: {err:#}");
             ExitCode::FAILURE

@@ -61,20 +61,33 @@ pub(crate) fn ensure() -> anyhow::Result<()> {
     }
     let names: Vec<&str> = missing.iter().map(|it| it.name).collect();
     println!("installing {}", names.join(" "));
-    let apt: Vec<&str> = match means() {
-        Means::Root => vec!["apt-get"],
-        Means::Sudo => vec!["sudo", "-n", "apt-get"],
-        Means::Nothing => bail!("{}", remedy(&missing)),
+    let Some(apt) = apt() else {
+        bail!("{}", remedy(&missing));
     };
-    install(&apt, &["update", "-qq"])?;
+    install(apt, &["update", "-qq"])?;
     let mut args = vec!["install", "-qq", "-y", "--no-install-recommends"];
     args.extend(names);
-    install(&apt, &args)?;
+    install(apt, &args)?;
     let still = self::missing()?;
     if !still.is_empty() {
         bail!("apt-get installed everything, yet: {}", remedy(&still));
     }
     Ok(())
+}
+
+/// Brings apt's lists of packages up to date.
+pub(crate) fn update() -> anyhow::Result<()> {
+    let apt = apt().context("only root, or sudo without a password, may do that")?;
+    install(apt, &["update", "-qq"])
+}
+
+/// The beginning of a command that may change what is installed.
+fn apt() -> Option<&'static [&'static str]> {
+    match means() {
+        Means::Root => Some(&["apt-get"]),
+        Means::Sudo => Some(&["sudo", "-n", "apt-get"]),
+        Means::Nothing => None,
+    }
 }
 
 fn install(apt: &[&str], args: &[&str]) -> anyhow::Result<()> {

@@ -272,7 +272,7 @@ fn open_and_compare(token: &Token) -> Result<ExitHandle, Error> {
     };
     let found = match token.identity() {
         Identity::Inode(_) => handle.token,
-        Identity::Start(..) => start_token(&handle.fd, Some(pid)).ok_or_else(ended)?,
+        Identity::Start(..) => start_token(&handle.fd, Some(pid))?.ok_or_else(ended)?,
     };
     if found.identity() == token.identity() {
         Ok(handle)
@@ -289,7 +289,7 @@ fn name(fd: &OwnedFd, pid: Option<Pid>) -> Result<Token, Error> {
             .st_ino;
         return Ok(Token::of_inode(pid, inode));
     }
-    match start_token(fd, pid) {
+    match start_token(fd, pid)? {
         Some(token) => Ok(token),
         None => match pid {
             Some(pid) if sys::send_signal(fd, 0) == Err(Errno::SRCH) => {
@@ -301,13 +301,21 @@ fn name(fd: &OwnedFd, pid: Option<Pid>) -> Result<Token, Error> {
 }
 
 /// Names a process by its start time, read while it is certain to be the same process.
-fn start_token(fd: &OwnedFd, pid: Option<Pid>) -> Option<Token> {
-    let Ok(Entry::Pid(entry)) = proc::entry(fd) else {
-        return None;
+fn start_token(fd: &OwnedFd, pid: Option<Pid>) -> Result<Option<Token>, Error> {
+    let stat = proc::entry(fd).and_then(|entry| match entry {
+        Entry::Pid(entry) => Stat::read(entry).map(Some),
+        Entry::Elsewhere | Entry::Gone => Ok(None),
+    });
+    let ticks = match stat {
+        Ok(Some(stat)) => stat.start_ticks,
+        // That says nothing of the process.
+        Err(errno @ (Errno::MFILE | Errno::NFILE)) => {
+            return Err(Error::from_call("read /proc/PID/stat", errno));
+        }
+        Ok(None) | Err(_) => return Ok(None),
     };
-    let ticks = Stat::read(entry).ok()?.start_ticks;
     let still_there = sys::send_signal(fd, 0) != Err(Errno::SRCH);
-    still_there.then(|| Token::of_start(pid, ticks))
+    Ok(still_there.then(|| Token::of_start(pid, ticks)))
 }
 
 /// Says whether pidfds lie on pidfs here, as they do since Linux 6.9. `pidfd` must be one.

@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use exithand::{
-    Count, Deadline, Error, ExitHandle, Outcome, Signal, Source, State, Until, WaitOptions, WaitSet,
+    Count, Deadline, Error, ExitHandle, Outcome, Pid, Signal, Source, State, Token, Until,
+    WaitOptions, WaitSet,
 };
 use exithand_testkit::{Middleman, Need, actor, need, run_apart, test_name, with_descriptor_limit};
 
@@ -46,18 +47,30 @@ fn assert_too_many<T>(what: &str, result: Result<T, Error>) {
     }
 }
 
+/// The token by start time, as it is made before Linux 6.9.
+fn start_token(pid: Pid) -> Token {
+    let pid = pid.as_raw_nonzero();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = fields.split(' ').nth(22 - 3).unwrap();
+    format!("{pid}~{ticks}").parse().unwrap()
+}
+
 #[test]
 fn whatever_needs_a_descriptor_says_so_and_leaks_none() {
     apart(test_name!(), || {
         let mut actor = actor(&["hang"]);
         let handle = ExitHandle::open(actor.pid()).unwrap();
         let threads = Need::PidfdThread.met();
+        let by_start = start_token(actor.pid());
         let before = open_descriptors();
         for free in 0..2 {
             let mut hoard = hoard();
             hoard.truncate(hoard.len() - free);
             for _ in 0..50 {
                 assert_too_many("WaitSet::new", WaitSet::new(Until::Ended));
+                // Takes one descriptor to open the process, and one to ask when it started.
+                assert_too_many("open_token", ExitHandle::open_token(&by_start));
             }
         }
         let hoard = hoard();

@@ -9,47 +9,60 @@ use std::str::FromStr;
 use anyhow::{Context, anyhow, bail};
 
 use super::is_root;
-use super::skips::Expectation;
+use super::skips::Table;
 
 /// What is asked of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Machine {
-    pub(super) kernel: Kernel,
-    pub(super) user: User,
+pub(crate) struct Machine {
+    pub(crate) kernel: Kernel,
+    pub(crate) user: User,
     /// The effective capabilities, a bit each.
-    pub(super) capabilities: u64,
+    pub(crate) capabilities: u64,
     /// Those of the files the table asks for that are there.
-    pub(super) files: BTreeSet<PathBuf>,
+    pub(crate) files: BTreeSet<PathBuf>,
 }
 
 /// Major and minor version of Linux.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Kernel(u32, u32);
+pub(crate) struct Kernel(u32, u32);
 
 /// Who runs the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum User {
+pub(crate) enum User {
     Root,
     Other,
 }
 
 impl Machine {
     /// This machine, as the user we are.
-    pub(super) fn this(expectations: &[Expectation]) -> anyhow::Result<Self> {
+    pub(crate) fn this(table: &Table) -> anyhow::Result<Self> {
         let user = if is_root() { User::Root } else { User::Other };
         let status = fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
         Ok(Self {
             user,
             capabilities: effective_capabilities(&status).context("no CapEff for ourselves")?,
-            ..Self::unprivileged(expectations)?
+            ..Self::unprivileged(table)?
+        })
+    }
+
+    /// A virtual machine with a kernel of this release.
+    pub(crate) fn virtual_one(release: &str, user: User) -> anyhow::Result<Self> {
+        Ok(Self {
+            kernel: release.parse()?,
+            user,
+            capabilities: match user {
+                User::Root => u64::MAX,
+                User::Other => 0,
+            },
+            files: BTreeSet::new(),
         })
     }
 
     /// This machine, as a user without any privilege.
-    pub(super) fn unprivileged(expectations: &[Expectation]) -> anyhow::Result<Self> {
+    pub(crate) fn unprivileged(table: &Table) -> anyhow::Result<Self> {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease")
             .context("read /proc/sys/kernel/osrelease")?;
-        let files = expectations.iter().flat_map(Expectation::files);
+        let files = table.files();
         Ok(Self {
             kernel: release.trim().parse()?,
             user: User::Other,
@@ -66,7 +79,7 @@ fn effective_capabilities(status: &str) -> Option<u64> {
 }
 
 /// The bit of a capability, for those that tests may need.
-pub(super) fn capability(name: &str) -> anyhow::Result<u64> {
+pub(crate) fn capability(name: &str) -> anyhow::Result<u64> {
     let number = match name {
         "dac_override" => 1,
         "kill" => 5,
@@ -111,7 +124,7 @@ impl fmt::Display for Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kernel, Machine, effective_capabilities};
+    use super::{Kernel, Machine, Table, effective_capabilities};
 
     #[test]
     fn reads_kernel_releases() {
@@ -143,6 +156,6 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_described() {
-        Machine::this(&[]).unwrap();
+        Machine::this(&Table::of_hosts().unwrap()).unwrap();
     }
 }

@@ -1,8 +1,8 @@
 //! Runs the tests, twice where that means something, and holds the skips against the table.
 
-mod machine;
-mod skips;
-mod tally;
+pub(crate) mod machine;
+pub(crate) mod skips;
+pub(crate) mod tally;
 mod user;
 
 use std::fs;
@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 
 use self::machine::Machine;
-use self::skips::{Coverage, Expectation};
+use self::skips::{Coverage, Table};
 use self::tally::Tally;
 use crate::cargo::{self, EVERYTHING, ProgramKind};
 use crate::graph::Graph;
@@ -38,10 +38,10 @@ pub(crate) fn is_root() -> bool {
 
 /// A run's numbers, and what was wrong with its skips.
 #[derive(Debug, Default)]
-struct Report {
+pub(crate) struct Report {
     tally: Tally,
     skipped: Vec<String>,
-    faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
 }
 
 /// Runs the tests and prints, last of all, how many passed, failed and were skipped.
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     packages::ensure()?;
     let graph = Graph::load()?;
     let actor = build_actor(&graph)?;
-    let expectations = skips::parse(skips::TABLE)?;
+    let expectations = Table::of_hosts()?;
     let mut total = Report::default();
     if !(args.as_user && is_root()) {
         total.add("all tests", run_all(actor.as_deref(), &expectations)?);
@@ -67,13 +67,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
 
 /// One run of test programs that has ended.
 #[derive(Debug)]
-struct Run {
-    tally: Tally,
-    skips: Vec<skips::Skip>,
+pub(crate) struct Run {
+    pub(crate) tally: Tally,
+    pub(crate) skips: Vec<skips::Skip>,
 }
 
 impl Run {
-    fn report(self, expectations: &[Expectation], machine: &Machine, coverage: Coverage) -> Report {
+    /// Holds the skips against the table.
+    pub(crate) fn report(
+        self,
+        expectations: &Table,
+        machine: &Machine,
+        coverage: Coverage,
+    ) -> Report {
         let Self { tally, skips } = self;
         let faults = skips::faults(expectations, &skips, &tally.names, machine, coverage);
         let skipped = skips
@@ -88,7 +94,7 @@ impl Run {
     }
 }
 
-fn run_all(actor: Option<&Path>, expectations: &[Expectation]) -> anyhow::Result<Report> {
+fn run_all(actor: Option<&Path>, expectations: &Table) -> anyhow::Result<Report> {
     let folder = tempfile::tempdir().context("make a folder for the list of skips")?;
     let list = SkipList::new(folder.path())?;
     let mut command = cargo::command(["test", "--no-fail-fast"]);
@@ -157,7 +163,7 @@ impl SkipList {
 }
 
 impl Report {
-    fn add(&mut self, what: &str, other: Self) {
+    pub(crate) fn add(&mut self, what: &str, other: Self) {
         println!(
             "{what}: {}",
             tally::summary(other.tally.passed, other.tally.failed, other.skipped.len())
@@ -168,7 +174,7 @@ impl Report {
         self.tally.add(other.tally);
     }
 
-    fn print(&self) -> Verdict {
+    pub(crate) fn print(&self) -> Verdict {
         for skipped in &self.skipped {
             println!("skipped {skipped}");
         }

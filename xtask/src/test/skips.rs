@@ -10,21 +10,23 @@ use anyhow::{Context, bail};
 use super::machine::{Kernel, Machine, User, capability};
 use crate::sources;
 
-/// One expected skip a line.
-pub(super) const TABLE: &str = include_str!("../../expected-skips.tsv");
-
-const FILE: &str = "xtask/expected-skips.tsv";
+/// The skips that are right, and the file that says so.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    file: &'static str,
+    rows: Vec<Expectation>,
+}
 
 /// A skip that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Skip {
-    pub(super) test: String,
-    pub(super) reason: String,
+pub(crate) struct Skip {
+    pub(crate) test: String,
+    pub(crate) reason: String,
 }
 
 /// What is skipped on machines of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Expectation {
+struct Expectation {
     what: What,
     when: Vec<Condition>,
     why: String,
@@ -59,7 +61,7 @@ enum Fact {
 
 /// Which tests a run was to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coverage {
+pub(crate) enum Coverage {
     /// All there are, so that a row without its test is out of date.
     Everything,
     /// Some of them.
@@ -67,7 +69,7 @@ pub(super) enum Coverage {
 }
 
 /// Reads the lines tests wrote; a test that was skipped twice is there once.
-pub(super) fn read(list: &str) -> Vec<Skip> {
+pub(crate) fn read(list: &str) -> Vec<Skip> {
     let mut skips: Vec<Skip> = Vec::new();
     for line in list.lines().filter(|it| !it.is_empty()) {
         let (test, reason) = line.split_once('\t').unwrap_or((line, "no reason given"));
@@ -82,14 +84,15 @@ pub(super) fn read(list: &str) -> Vec<Skip> {
 }
 
 /// Says which skips were not expected, and which expected ones did not happen.
-pub(super) fn faults(
-    expectations: &[Expectation],
+pub(crate) fn faults(
+    table: &Table,
     skips: &[Skip],
     ran: &BTreeSet<String>,
     machine: &Machine,
     coverage: Coverage,
 ) -> Vec<String> {
-    let expected: Vec<&Expectation> = expectations.iter().filter(|it| it.fits(machine)).collect();
+    let file = table.file;
+    let expected: Vec<&Expectation> = table.rows.iter().filter(|it| it.fits(machine)).collect();
     let mut faults = Vec::new();
     for skip in skips
         .iter()
@@ -97,7 +100,7 @@ pub(super) fn faults(
     {
         let Skip { test, reason } = skip;
         faults.push(format!(
-            "{test} was skipped ({reason}), which {FILE} does not expect on {machine}"
+            "{test} was skipped ({reason}), which {file} does not expect on {machine}"
         ));
     }
     for row in expected
@@ -108,24 +111,24 @@ pub(super) fn faults(
         match &row.what {
             What::Test(test) if ran.contains(test) => {
                 faults.push(format!(
-                    "{test} ran, while {FILE} expects a skip on {machine} ({why})"
+                    "{test} ran, while {file} expects a skip on {machine} ({why})"
                 ));
             }
             What::Need(need) if coverage == Coverage::Everything => {
                 faults.push(format!(
-                    "no test was skipped for {need}, while {FILE} expects it on {machine} ({why})"
+                    "no test was skipped for {need}, while {file} expects it on {machine} ({why})"
                 ));
             }
             _ => {}
         }
     }
     if coverage == Coverage::Everything {
-        let tests = expectations.iter().filter_map(|it| match &it.what {
+        let tests = table.rows.iter().filter_map(|it| match &it.what {
             What::Test(test) => Some(test),
             What::Need(_) => None,
         });
         let gone = tests.filter(|it| !ran.contains(*it));
-        faults.extend(gone.map(|it| format!("{FILE}: no test {it}")));
+        faults.extend(gone.map(|it| format!("{file}: no test {it}")));
     }
     faults
 }
@@ -147,7 +150,7 @@ impl Expectation {
     }
 
     /// The files the row asks about.
-    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+    fn files(&self) -> impl Iterator<Item = &Path> {
         self.when.iter().filter_map(|it| match &it.fact {
             Fact::File(path) => Some(path.as_path()),
             _ => None,
@@ -182,9 +185,27 @@ impl fmt::Display for Machine {
     }
 }
 
-/// Reads the table.
-pub(super) fn parse(table: &str) -> anyhow::Result<Vec<Expectation>> {
-    sources::policy_lines(table)
+impl Table {
+    /// The table for the machine that `cargo xtask test` runs on.
+    pub(crate) fn of_hosts() -> anyhow::Result<Self> {
+        let text = include_str!("../../expected-skips.tsv");
+        Self::parse("xtask/expected-skips.tsv", text)
+    }
+
+    /// Reads the text of `file`: one expected skip a line.
+    pub(crate) fn parse(file: &'static str, text: &str) -> anyhow::Result<Self> {
+        let rows = parse(file, text)?;
+        Ok(Self { file, rows })
+    }
+
+    /// The files the rows ask about.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.rows.iter().flat_map(Expectation::files)
+    }
+}
+
+fn parse(file: &str, text: &str) -> anyhow::Result<Vec<Expectation>> {
+    sources::policy_lines(text)
         .map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
             [what, when, why] => Ok(Expectation {
                 what: match what.strip_prefix("need:") {
@@ -195,10 +216,10 @@ pub(super) fn parse(table: &str) -> anyhow::Result<Vec<Expectation>> {
                     .split_whitespace()
                     .map(str::parse)
                     .collect::<Result<_, _>>()
-                    .with_context(|| format!("{FILE}: {what}"))?,
+                    .with_context(|| format!("{file}: {what}"))?,
                 why: why.to_owned(),
             }),
-            _ => bail!("{FILE}: {line:?} has not three columns"),
+            _ => bail!("{file}: {line:?} has not three columns"),
         })
         .collect()
 }
@@ -241,7 +262,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::PathBuf;
 
-    use super::{Coverage, Machine, Skip, TABLE, User, faults, parse, read};
+    use super::{Coverage, Machine, Skip, Table, User, faults, parse, read};
 
     fn machine(kernel: &str, user: User) -> Machine {
         let files = BTreeSet::from([PathBuf::from("/dev/fuse")]);
@@ -255,19 +276,13 @@ mod tests {
 
     fn judge(table: &str, skips: &str, ran: &[&str], machine: &Machine) -> Vec<String> {
         let ran = ran.iter().map(|it| (*it).to_owned()).collect();
-        let expectations = parse(table).unwrap();
-        faults(
-            &expectations,
-            &read(skips),
-            &ran,
-            machine,
-            Coverage::Everything,
-        )
+        let table = Table::parse("the table", table).unwrap();
+        faults(&table, &read(skips), &ran, machine, Coverage::Everything)
     }
 
     #[test]
     fn the_table_is_well_formed() {
-        parse(TABLE).unwrap();
+        Table::of_hosts().unwrap();
     }
 
     #[test]
@@ -279,7 +294,7 @@ mod tests {
             "a\tkernel<six\twhy",
             "a\tcap:all\twhy",
         ] {
-            assert!(parse(row).is_err(), "{row}");
+            assert!(parse("the table", row).is_err(), "{row}");
         }
     }
 
@@ -301,7 +316,7 @@ mod tests {
             ("file:/dev/fuse", true, true),
             ("!file:/dev/kvm", true, true),
         ] {
-            let row = &parse(&format!("a\t{when}\twhy")).unwrap()[0];
+            let row = &parse("the table", &format!("a\t{when}\twhy")).unwrap()[0];
             assert_eq!(row.fits(&old_user), fits_old_user, "{when}");
             assert_eq!(row.fits(&new_root), fits_new_root, "{when}");
         }
@@ -358,13 +373,10 @@ mod tests {
     fn reports_a_row_without_its_test_only_when_all_tests_ran() {
         let machine = machine("6.18", User::Root);
         let table = "a\tuser\twhy\n";
-        assert_eq!(
-            judge(table, "", &["b"], &machine),
-            ["xtask/expected-skips.tsv: no test a"]
-        );
-        let expectations = parse(table).unwrap();
+        assert_eq!(judge(table, "", &["b"], &machine), ["the table: no test a"]);
+        let table = Table::parse("the table", table).unwrap();
         let ran = BTreeSet::from(["b".to_owned()]);
-        assert!(faults(&expectations, &[], &ran, &machine, Coverage::Part).is_empty());
+        assert!(faults(&table, &[], &ran, &machine, Coverage::Part).is_empty());
     }
 
     #[test]

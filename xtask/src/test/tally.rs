@@ -7,19 +7,19 @@ use crate::cargo;
 
 /// The sum of the `test result:` lines of one or more test programs.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) passed: usize,
-    pub(super) failed: usize,
-    pub(super) ignored: usize,
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) ignored: usize,
     /// The tests that ran, as `PROGRAM::TEST`.
-    pub(super) names: BTreeSet<String>,
+    pub(crate) names: BTreeSet<String>,
     /// The test program whose output is being read.
     program: String,
 }
 
 /// Whether a command got as far as it could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// Every test program ran to its end.
     Complete,
     /// A program was not built, or ended before it could say how its tests went.
@@ -30,7 +30,7 @@ impl Tally {
     /// Runs `command`, passing its output through, and adds its tests.
     ///
     /// A command that fails without a failed test counts as one failure.
-    pub(super) fn run(&mut self, command: &mut Command) -> anyhow::Result<Ending> {
+    pub(crate) fn run(&mut self, command: &mut Command) -> anyhow::Result<Ending> {
         let before = self.failed;
         let status = cargo::each_line_of_both(command, |line| {
             println!("{line}");
@@ -45,7 +45,7 @@ impl Tally {
     }
 
     /// Adds what one line of output says.
-    fn read(&mut self, line: &str) {
+    pub(crate) fn read(&mut self, line: &str) {
         if let Some((_, counts)) = line.split_once("test result: ") {
             let (_, counts) = counts.split_once(". ").unwrap_or(("", counts));
             self.passed += count(counts, "passed");
@@ -62,11 +62,11 @@ impl Tally {
     }
 
     /// Has the tests that follow belong to the program of that file name.
-    pub(super) fn enter(&mut self, program: &str) {
+    pub(crate) fn enter(&mut self, program: &str) {
         program_name(program).clone_into(&mut self.program);
     }
 
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.ignored += other.ignored;
@@ -75,7 +75,7 @@ impl Tally {
 }
 
 /// The numbers in one line. The test programs count a skipped test as passed; this does not.
-pub(super) fn summary(passed: usize, failed: usize, skipped: usize) -> String {
+pub(crate) fn summary(passed: usize, failed: usize, skipped: usize) -> String {
     format!(
         "{} passed, {failed} failed, {skipped} skipped",
         passed.saturating_sub(skipped)

@@ -5,6 +5,7 @@
 //! ends when killed still ends when stdin closes, so that none outlives the test that started it.
 
 mod isolate;
+mod memory;
 mod plain;
 mod stage;
 mod storm;
@@ -56,6 +57,16 @@ const PARTS: &[(&str, &str, Part)] = &[
         "as-user",
         "UID GID PART...: plays PART as that user",
         plain::as_user,
+    ),
+    (
+        "takes-memory",
+        "takes as much as it gets, on go",
+        memory::takes_memory,
+    ),
+    (
+        "out-of-memory",
+        "N: has takes-memory killed in a cgroup of N MiB; exits 0 if that is what happened",
+        memory::out_of_memory,
     ),
     (
         "leader-exits-first",
