@@ -8,6 +8,7 @@
 //! and a [`Gap`] wherever records were lost. What is lost is never lost silently.
 
 pub mod event;
+pub mod json;
 pub mod record;
 
 pub use event::{Event, Gap, LossCause, Source};
