@@ -15,7 +15,6 @@ use crate::{Argv, ExitRecord, Killer, Link, Oom, OomScope, Parent, Place, Usage,
 /// they are there unless the details are [withheld](RecordLine::is_withheld).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
-    clippy::struct_excessive_bools,
     clippy::option_option,
     reason = "the fields are those of the line; absent and null differ there"
 )]

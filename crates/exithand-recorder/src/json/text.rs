@@ -8,9 +8,8 @@ pub fn readable(name: &OsStr) -> String {
     let mut text = String::new();
     for chunk in name.as_bytes().utf8_chunks() {
         text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
+        let escaped = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}"));
+        text.extend(escaped);
     }
     text
 }
