@@ -7,8 +7,10 @@
 //! A [source](event::Source) hands over [`Event`]s: one [`ExitRecord`] for each process that ended,
 //! and a [`Gap`] wherever records were lost. What is lost is never lost silently.
 
+pub mod choose;
 pub mod event;
 pub mod record;
 
+pub use choose::{Chosen, NoSource, PassedOver, SourceName, choose};
 pub use event::{Event, Gap, LossCause, Source};
 pub use record::{Argv, ExitRecord, Killer, Link, Oom, OomScope, Parent, Place, Usage, WallTime};
