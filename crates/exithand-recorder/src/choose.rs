@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::Source;
+use crate::bpf::{Attach, BpfSource};
 
 /// A kind of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,7 +96,35 @@ impl std::error::Error for NoSource {}
 type Open = fn() -> Result<Box<dyn Source>, String>;
 
 /// The ways, the best first.
-const WAYS: [(SourceName, &str, Open); 0] = [];
+const WAYS: [(SourceName, &str, Open); 2] = [
+    (SourceName::Bpf, "bpf (tp_btf)", || {
+        boxed(BpfSource::open(Attach::TpBtf))
+    }),
+    (SourceName::Bpf, "bpf (raw_tp)", || {
+        boxed(BpfSource::open(Attach::RawTp))
+    }),
+];
+
+fn boxed<S: Source + 'static, E: std::error::Error>(
+    opened: Result<S, E>,
+) -> Result<Box<dyn Source>, String> {
+    match opened {
+        Ok(source) => Ok(Box::new(source)),
+        Err(error) => Err(in_one_line(&error)),
+    }
+}
+
+/// The error with its causes.
+fn in_one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
 
 /// Opens the best source that works here, or the one that is wished for and no other.
 ///
@@ -153,14 +182,16 @@ mod tests {
         }
     }
 
-    fn silent() -> Result<Box<dyn Source>, String> {
+    fn silent() -> Silent {
         let (end, _) = rustix::pipe::pipe().unwrap();
-        Ok(Box::new(Silent(end)))
+        Silent(end)
     }
 
     const TABLE: [(SourceName, &str, Open); 3] = [
         (SourceName::Bpf, "bpf (tp_btf)", || Err("no BTF".to_owned())),
-        (SourceName::Taskstats, "taskstats", silent),
+        (SourceName::Taskstats, "taskstats", || {
+            Ok(Box::new(silent()))
+        }),
         (SourceName::ProcConnector, "proc-connector", || {
             panic!("the best is enough")
         }),

@@ -7,8 +7,11 @@
 //! A [source](event::Source) hands over [`Event`]s: one [`ExitRecord`] for each process that ended,
 //! and a [`Gap`] wherever records were lost. What is lost is never lost silently.
 
+pub mod bpf;
 pub mod choose;
+mod clock;
 pub mod event;
+pub mod place;
 pub mod record;
 
 pub use choose::{Chosen, NoSource, PassedOver, SourceName, choose};
