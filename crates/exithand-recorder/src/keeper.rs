@@ -1,8 +1,8 @@
 //! Hands events to the store, from a thread of its own: disks are slow, and exits do not wait.
 //!
 //! Events wait in memory, up to [`QUEUE_MAX_BYTES`]; what does not fit is lost, counted, and becomes
-//! a gap as soon as there is room again. A store that refuses is tried again every second as long as
-//! something waits for it, so that a full disk that is made room on loses little.
+//! a gap as soon as there is room again. A store that could not be opened is opened again as long as
+//! something waits for it. What an open store refuses is lost; it makes a gap of that itself.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -22,14 +22,34 @@ const BATCH_TIME: Duration = Duration::from_secs(1);
 /// How many are written together without waiting for more.
 const BATCH_MAX: usize = 4096;
 
+/// How long an idle recorder waits before it notes that it is still there.
+const ALIVE_TIME: Duration = Duration::from_mins(1);
+/// How many events the store takes all or none of.
+const APPEND_MAX: usize = 1024;
+
 /// A store that events are written to.
 pub trait Keep: Send {
-    /// Writes events, all or none.
+    /// Writes at most [`APPEND_MAX`] events, all or none. Makes a gap of what it could not write,
+    /// later.
     ///
     /// # Errors
     ///
     /// Says for people what is wrong and what helps.
     fn append(&mut self, events: &[Event]) -> Result<(), String>;
+
+    /// Notes that the history is complete up to now.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    fn mark_alive(&mut self) -> Result<(), String>;
+
+    /// Closes in good order.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    fn end(self: Box<Self>) -> Result<(), String>;
 }
 
 /// Opens a store, again if it could not be before.
@@ -63,6 +83,8 @@ struct Shared {
     queued_events: AtomicU64,
     /// When the oldest that waits ended, in nanoseconds since 1970; 0 if none waits.
     oldest_ns: AtomicI64,
+    /// How many exits the store did not take.
+    refused: AtomicU64,
     error: Mutex<Option<String>>,
 }
 
@@ -139,8 +161,7 @@ impl Keeper {
     }
 
     fn overflow(&mut self, events: &[Event]) -> u64 {
-        let exits = events.iter().filter(|it| matches!(it, Event::Exit(_)));
-        let lost = u64::try_from(exits.count()).unwrap_or(u64::MAX);
+        let lost = exits_in(events);
         if let (Some(first), Some(last)) = (events.first(), events.last()) {
             let gap = self.overflow.get_or_insert(Gap {
                 from: time_of(first),
@@ -177,6 +198,11 @@ impl Keeper {
         }
     }
 
+    /// Returns how many exits the store did not take.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
+    }
+
     /// Returns what is wrong with the store, if something is.
     pub fn error(&self) -> Option<String> {
         lock(&self.shared.error).clone()
@@ -209,39 +235,40 @@ impl Writer {
         self.ensure_open();
         let mut write_at = Instant::now();
         loop {
-            let job = if self.waiting.is_empty() {
-                // Nothing to do wakes nobody.
-                let job = inbox
-                    .recv()
-                    .map_err(|_closed| RecvTimeoutError::Disconnected);
-                write_at = Instant::now() + BATCH_TIME;
-                job
+            let until = if self.waiting.is_empty() {
+                // Next to nothing to do wakes next to nobody.
+                Instant::now() + ALIVE_TIME
             } else {
-                inbox.recv_timeout(write_at.saturating_duration_since(Instant::now()))
+                write_at
             };
-            match job {
+            match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Job::Events(events)) => {
-                    self.waiting.extend(events);
-                    if let Some(oldest) = self.waiting.first() {
-                        self.shared.note_oldest(time_of(oldest).unix_ns);
+                    if self.waiting.is_empty() {
+                        write_at = Instant::now() + BATCH_TIME;
                     }
+                    self.take(events);
                 }
                 Ok(Job::Flush(done)) => {
                     self.write();
                     let _asker_is_gone = done.send(());
                 }
+                Err(RecvTimeoutError::Timeout) if self.waiting.is_empty() => self.mark_alive(),
                 Err(RecvTimeoutError::Timeout) => {
                     self.write();
                     write_at = Instant::now() + BATCH_TIME;
                 }
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.write();
-                    return;
-                }
+                Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
-            if self.waiting.len() >= BATCH_MAX && lock(&self.shared.error).is_none() {
-                self.write();
-            }
+        }
+    }
+
+    fn take(&mut self, events: Vec<Event>) {
+        self.waiting.extend(events);
+        if let Some(oldest) = self.waiting.first() {
+            self.shared.note_oldest(time_of(oldest).unix_ns);
+        }
+        if self.waiting.len() >= BATCH_MAX && self.store.is_some() {
+            self.write();
         }
     }
 
@@ -262,32 +289,60 @@ impl Writer {
         let Some(store) = &mut self.store else {
             return;
         };
-        match store.append(&self.waiting) {
-            Ok(()) => self.written(),
-            Err(error) => self.complain(error),
+        let mut failed = None;
+        for events in self.waiting.chunks(APPEND_MAX) {
+            if let Err(error) = store.append(events) {
+                let refused = &self.shared.refused;
+                refused.fetch_add(exits_in(events), Ordering::Relaxed);
+                failed = Some(error);
+            }
+        }
+        self.note_written();
+        self.note(failed);
+    }
+
+    fn mark_alive(&mut self) {
+        if let Some(store) = &mut self.store {
+            let marked = store.mark_alive();
+            self.note(marked.err());
         }
     }
 
-    fn written(&mut self) {
+    fn end(mut self) {
+        self.write();
+        if let Some(store) = self.store.take() {
+            let ended = store.end();
+            self.note(ended.err());
+        }
+    }
+
+    fn note_written(&mut self) {
         let bytes: u64 = self.waiting.iter().map(weight).sum();
         let count = u64::try_from(self.waiting.len()).unwrap_or_default();
         self.waiting.clear();
-        self.waiting.shrink_to(BATCH_MAX);
+        self.waiting.shrink_to(APPEND_MAX);
         let shared = &self.shared;
         shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         shared.queued_events.fetch_sub(count, Ordering::Relaxed);
         shared.oldest_ns.store(0, Ordering::Relaxed);
-        if lock(&shared.error).take().is_some() {
-            (self.say)("the store takes records again");
+    }
+
+    fn note(&self, failed: Option<String>) {
+        match failed {
+            Some(error) => self.complain(error),
+            None if lock(&self.shared.error).take().is_some() => {
+                (self.say)("the store takes records again");
+            }
+            None => {}
         }
     }
 
     /// Says what is wrong, once for each way in which it is wrong.
-    fn complain(&mut self, error: String) {
+    fn complain(&self, error: String) {
         let mut known = lock(&self.shared.error);
         if known.as_ref() != Some(&error) {
             (self.say)(&format!(
-                "{error}; records wait in memory, and what does not fit there is lost and counted"
+                "{error}; what cannot be stored is lost, counted, and becomes a gap in the history"
             ));
         }
         *known = Some(error);
@@ -304,6 +359,11 @@ pub(crate) fn time_of(event: &Event) -> WallTime {
         Event::Exit(record) => record.ended,
         Event::Gap(gap) => gap.to,
     }
+}
+
+fn exits_in(events: &[Event]) -> u64 {
+    let exits = events.iter().filter(|it| matches!(it, Event::Exit(_)));
+    u64::try_from(exits.count()).unwrap_or(u64::MAX)
 }
 
 fn lost_before(event: &Event) -> u64 {

@@ -19,6 +19,15 @@ impl Keep for Fake {
         self.given.send(events.to_vec()).unwrap();
         Ok(())
     }
+
+    fn mark_alive(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn end(self: Box<Self>) -> Result<(), String> {
+        self.given.send(Vec::new()).unwrap();
+        Ok(())
+    }
 }
 
 fn exit(number: i64, argv_bytes: usize) -> Event {
@@ -97,7 +106,17 @@ fn the_end_writes_what_waits() {
     let mut stage = stage();
     stage.keeper.push(vec![exit(1, 0)]);
     stage.keeper.finish();
-    assert_eq!(stage.given.try_iter().flatten().count(), 1);
+    let given: Vec<Vec<Event>> = stage.given.try_iter().collect();
+    assert_eq!(
+        given,
+        [vec![exit(1, 0)], Vec::new()],
+        "and closes the store"
+    );
+    assert_eq!(
+        stage.keeper.push(vec![exit(2, 0)]),
+        1,
+        "what comes later is lost"
+    );
 }
 
 #[test]
@@ -108,34 +127,27 @@ fn without_a_flush_it_is_written_all_the_same() {
 }
 
 #[test]
-fn a_store_that_refuses_is_tried_again_and_loses_only_what_does_not_fit() {
+fn a_store_that_refuses_is_said_once_and_counted() {
     let mut stage = stage();
     *lock(&stage.refuses) = Some("the disk is full".to_owned());
-    let half = usize::try_from(QUEUE_MAX_BYTES).unwrap() / 2;
-    assert_eq!(stage.keeper.push(vec![exit(1, half)]), 0);
-    stage.keeper.flush().blocking_recv().unwrap();
+    for number in 1..=2 {
+        stage.keeper.push(vec![exit(number, 0)]);
+        stage.keeper.flush().blocking_recv().unwrap();
+    }
     assert!(stage.said.recv().unwrap().starts_with("the disk is full; "));
-    assert_eq!(stage.keeper.error().as_deref(), Some("the disk is full"));
-    assert_eq!(stage.keeper.push(vec![exit(2, half), exit(3, 0)]), 2);
-    stage.keeper.flush().blocking_recv().unwrap();
     assert!(stage.said.try_recv().is_err(), "it is said once");
+    assert_eq!(stage.keeper.error().as_deref(), Some("the disk is full"));
+    assert_eq!(stage.keeper.refused(), 2);
     *lock(&stage.refuses) = None;
-    stage.keeper.push(vec![exit(4, 0)]);
+    stage.keeper.push(vec![exit(3, 0)]);
     stage.keeper.flush().blocking_recv().unwrap();
-    let gap = Event::Gap(Gap {
-        from: WallTime { unix_ns: 2 },
-        to: WallTime { unix_ns: 3 },
-        lost: Some(2),
-        cause: LossCause::StoreBehind,
-    });
-    let written: Vec<Event> = stage.given.try_iter().flatten().collect();
-    assert_eq!(written, [exit(1, half), gap, exit(4, 0)]);
+    assert_eq!(stage.given.try_recv().unwrap(), [exit(3, 0)]);
     assert!(stage.said.recv().unwrap().contains("again"));
     assert_eq!(stage.keeper.error(), None);
 }
 
 #[test]
-fn a_store_that_cannot_be_opened_is_opened_later() {
+fn a_store_that_cannot_be_opened_is_opened_later_and_loses_only_what_does_not_fit() {
     let (give, given) = channel();
     let closed = Arc::new(Mutex::new(true));
     let still = Arc::clone(&closed);
@@ -149,11 +161,22 @@ fn a_store_that_cannot_be_opened_is_opened_later() {
         }))
     });
     let mut keeper = Keeper::start(open, Arc::new(|_| {})).unwrap();
-    keeper.push(vec![exit(1, 0)]);
+    let half = usize::try_from(QUEUE_MAX_BYTES).unwrap() / 2;
+    assert_eq!(keeper.push(vec![exit(1, half)]), 0);
     keeper.flush().blocking_recv().unwrap();
     assert_eq!(keeper.error().as_deref(), Some("read-only"));
+    assert_eq!(keeper.push(vec![exit(2, half), exit(3, 0)]), 2);
     *lock(&closed) = false;
     keeper.flush().blocking_recv().unwrap();
-    assert_eq!(given.try_recv().unwrap(), [exit(1, 0)]);
+    keeper.push(vec![exit(4, 0)]);
+    keeper.flush().blocking_recv().unwrap();
+    let gap = Event::Gap(Gap {
+        from: WallTime { unix_ns: 2 },
+        to: WallTime { unix_ns: 3 },
+        lost: Some(2),
+        cause: LossCause::StoreBehind,
+    });
+    let written: Vec<Event> = given.try_iter().flatten().collect();
+    assert_eq!(written, [exit(1, half), gap, exit(4, 0)]);
     assert_eq!(keeper.error(), None);
 }

@@ -2,12 +2,11 @@
 //!
 //! `docs/recorder-protocol.md` describes it for those who write their own client.
 
-use std::error::Error;
-
 use exithand::Token;
 use serde::{Deserialize, Serialize};
 
 use crate::json::{Line, parse_time, readable, rfc3339};
+use crate::kept::chain;
 use crate::{Filter, HistoryError, Query, StatsQuery, Tally, WallTime};
 
 /// The longest request, in bytes, its line feed included.
@@ -138,13 +137,7 @@ impl Refusal {
 
     /// Says that the history cannot be read.
     pub(crate) fn of_history(error: &HistoryError) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message = format!("{message}: {cause}");
-            source = cause.source();
-        }
-        Self::new(Kind::History, message)
+        Self::new(Kind::History, chain(error))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use exithand::Outcome;
 
+use crate::keeper::Keeper;
 use crate::{Event, ExitRecord, LossCause};
 
 /// How many units get a count of their own; the rest are counted together.
@@ -14,7 +15,7 @@ const UNITS_MAX: usize = 200;
 pub(crate) struct Counts {
     pub(crate) exits: u64,
     pub(crate) oom_kills: u64,
-    pub(crate) lost: BTreeMap<&'static str, u64>,
+    lost: BTreeMap<&'static str, u64>,
     /// By unit, then by outcome.
     pub(crate) by_unit: BTreeMap<String, [u64; 4]>,
     pub(crate) dropped_subscribers: u64,
@@ -33,6 +34,19 @@ impl Counts {
 
     pub(crate) fn note_lost(&mut self, cause: LossCause, count: u64) {
         *self.lost.entry(cause.as_str()).or_default() += count;
+    }
+
+    /// Returns what was lost, by cause; what the store refused included.
+    pub(crate) fn lost(&self, keeper: &Keeper) -> BTreeMap<&'static str, u64> {
+        let causes = [
+            LossCause::RingFull,
+            LossCause::SocketFull,
+            LossCause::StoreBehind,
+        ];
+        let mut lost: BTreeMap<_, _> = causes.iter().map(|it| (it.as_str(), 0)).collect();
+        lost.extend(self.lost.iter().map(|(cause, lost)| (*cause, *lost)));
+        *lost.entry(LossCause::StoreBehind.as_str()).or_default() += keeper.refused();
+        lost
     }
 
     fn note_exit(&mut self, record: &ExitRecord) {

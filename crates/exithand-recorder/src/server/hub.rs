@@ -192,10 +192,8 @@ impl Hub {
     pub(crate) fn status(&self) -> StatusLine {
         let counts = self.counts.borrow();
         let keeper = self.keeper.borrow();
-        let lost = counts
-            .lost
-            .iter()
-            .map(|(cause, lost)| ((*cause).to_owned(), *lost));
+        let lost = counts.lost(&keeper).into_iter();
+        let lost = lost.map(|(cause, lost)| (cause.to_owned(), lost));
         StatusLine {
             v: 1,
             source: self.source.borrow().name().to_owned(),

@@ -101,8 +101,7 @@ fn by_labels(hub: &Hub) -> Vec<String> {
         "counter",
         "Exits that were not recorded, by cause.",
     ));
-    for cause in ["ring-full", "socket-full", "store-behind"] {
-        let lost = counts.lost.get(cause).copied().unwrap_or_default();
+    for (cause, lost) in counts.lost(&hub.keeper.borrow()) {
         lines.push(format!("{losses}{{cause=\"{cause}\"}} {lost}\n"));
     }
     let source = hub.source.borrow().name();
