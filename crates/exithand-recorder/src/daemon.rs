@@ -5,10 +5,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use exithand::probe::{self, Feature};
 use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
 use crate::Source;
@@ -37,6 +39,8 @@ pub struct Parts {
     pub rules: Rules,
     /// What the administrator should read.
     pub say: Say,
+    /// Told when all that was seen is to be written at once.
+    pub flush: Arc<Notify>,
 }
 
 /// Who may know what.
@@ -127,6 +131,7 @@ async fn record(
         () = stop => Ok(()),
         error = follow(&hub, &wake) => Err(error),
         error = hub.broken_down() => Err(error),
+        error = flush_when_told(&hub, &parts.flush) => Err(error),
     };
     clients.abort();
     if let Some(scrapers) = scrapers {
@@ -156,6 +161,17 @@ async fn follow(hub: &Hub, wake: &AsyncFd<OwnedFd>) -> io::Error {
             }
         }
         hub.drain();
+    }
+}
+
+/// Writes all that was seen whenever somebody says so.
+async fn flush_when_told(hub: &Hub, told: &Notify) -> io::Error {
+    loop {
+        told.notified().await;
+        hub.drain();
+        let flushed = hub.keeper.borrow().flush();
+        // A thread that is gone has flushed what it could.
+        drop(flushed.await);
     }
 }
 
