@@ -12,7 +12,7 @@ use crate::filter::file_name;
 use crate::{ExitRecord, Gap, Killer, Oom};
 
 /// How much of a command line is stored.
-const COMMAND_BYTES_MAX: usize = 4096;
+pub(crate) const COMMAND_BYTES_MAX: usize = 4096;
 
 const INSERT: &str = "INSERT INTO exit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
     ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";

@@ -16,6 +16,8 @@ use crate::{Event, ExitRecord, Gap, LossCause, WallTime};
 
 /// How many events one transaction takes, and how many records one span has at most.
 const BATCH: usize = 1024;
+/// How much room the records of one span take at most: what is deleted at once.
+const SPAN_BYTES: usize = 400_000;
 /// What SQLite may keep in memory, in KiB.
 const CACHE_KIB: i64 = 3072;
 
@@ -91,6 +93,8 @@ struct Span {
     oldest: i64,
     newest: i64,
     stored: i64,
+    /// About how much room its records take.
+    bytes: usize,
 }
 
 impl StoreWriter {
@@ -255,16 +259,12 @@ impl StoreWriter {
             self.load()
                 .map_err(|error| from_sqlite(&self.path, error))?;
         }
-        let over = |writer: &Self| {
-            let over = writer.keeper.is_over(&writer.db, &writer.path);
-            over.map_err(|error| from_sqlite(&writer.path, error))
-        };
-        if over(self)? {
-            self.enforce()?;
-            if over(self)? {
-                let path = self.path.clone();
-                return Err(StoreError::Pinned { path });
-            }
+        let room = self
+            .keeper
+            .make_room(&mut self.db, &self.path, &mut self.rows);
+        if !room.map_err(|error| from_sqlite(&self.path, error))? {
+            let path = self.path.clone();
+            return Err(StoreError::Pinned { path });
         }
         self.write(events, alive)
             .map_err(|error| from_sqlite(&self.path, error))?;
@@ -406,11 +406,13 @@ fn grow(
         oldest: ended,
         newest: ended,
         stored,
+        bytes: bytes_of(record),
     };
     let Some(span) = span else {
         return Ok(fresh);
     };
-    if usize::try_from(id - span.first).is_ok_and(|length| length >= BATCH) {
+    let is_long = usize::try_from(id - span.first).is_ok_and(|length| length >= BATCH);
+    if is_long || span.bytes >= SPAN_BYTES {
         write_span(db, &span)?;
         return Ok(fresh);
     }
@@ -420,7 +422,14 @@ fn grow(
         oldest: span.oldest.min(ended),
         newest: span.newest.max(ended),
         stored,
+        bytes: span.bytes + fresh.bytes,
     })
+}
+
+fn bytes_of(record: &ExitRecord) -> usize {
+    let words = record.argv.iter().flat_map(|argv| &argv.words);
+    let words: usize = words.map(|word| word.len() + 1).sum();
+    200 + words.min(insert::COMMAND_BYTES_MAX)
 }
 
 fn write_span(db: &Connection, span: &Span) -> rusqlite::Result<()> {
