@@ -119,21 +119,20 @@ impl Keeper {
         path: &Path,
         rows: &mut Inserter,
     ) -> rusqlite::Result<bool> {
-        let taken = |db: &Connection| -> rusqlite::Result<(u64, u64)> {
-            let size = Size::of(db)?;
-            let files = size.file_bytes().saturating_add(log_bytes(path));
-            Ok((files, size.used_bytes()))
-        };
-        let mut before = taken(db)?;
-        while before.0 > self.retention.bytes() {
+        loop {
+            let (before, log) = (Size::of(db)?, log_bytes(path));
+            if before.file_bytes().saturating_add(log) <= self.retention.bytes() {
+                return Ok(true);
+            }
             self.enforce(db, path, rows)?;
-            let after = taken(db)?;
-            if after.0 >= before.0 && after.1 >= before.1 {
+            let after = Size::of(db)?;
+            let is_less = after.pages < before.pages
+                || after.used_bytes() < before.used_bytes()
+                || log_bytes(path) < log;
+            if !is_less {
                 return Ok(false);
             }
-            before = after;
         }
-        Ok(true)
     }
 
     /// Deletes what is too old or too much, and gives the room back.
@@ -159,7 +158,7 @@ impl Keeper {
         delete_gaps(db, horizon)?;
         let size = Size::of(db)?;
         if size.file_bytes() > data_max && size.free > 0 {
-            db.execute_batch("PRAGMA incremental_vacuum(1024)")?;
+            vacuum(db)?;
         }
         self.write_back(db, path)
     }
@@ -174,6 +173,15 @@ impl Keeper {
         db.busy_timeout(super::BUSY_TIMEOUT)?;
         result
     }
+}
+
+/// Gives free pages back, a few at a time.
+fn vacuum(db: &Connection) -> rusqlite::Result<()> {
+    let mut statement = db.prepare("PRAGMA incremental_vacuum(1024)")?;
+    let mut rows = statement.query(())?;
+    // Each step gives one page back.
+    while rows.next()?.is_some() {}
+    Ok(())
 }
 
 /// How many pages the database's file has.
