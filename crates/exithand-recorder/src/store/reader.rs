@@ -328,7 +328,7 @@ pub(super) fn range(db: &Connection, filter: &Filter) -> rusqlite::Result<Option
 /// Returns the gaps between two moments or near them, oldest first.
 pub(super) fn gaps(db: &Connection, first: WallTime, last: WallTime) -> rusqlite::Result<Vec<Gap>> {
     let mut statement = db.prepare("SELECT first, last, lost, cause FROM gap ORDER BY first")?;
-    let gaps = statement.query_map((), |row| row::gap(row))?;
+    let gaps = statement.query_map((), row::gap)?;
     gaps.filter(|gap| gap.as_ref().map_or(true, |gap| gap.overlaps(first, last)))
         .collect()
 }

@@ -28,7 +28,7 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         Self {
-            max_age: Duration::from_secs(14 * 86_400),
+            max_age: Duration::from_hours(14 * 24),
             max_bytes: 512 << 20,
         }
     }

@@ -270,13 +270,7 @@ impl StoreWriter {
             .map_err(|error| from_sqlite(&self.path, error))?;
         self.unwritten = None;
         // What was written is written: a failure to delete is met again by the next batch.
-        match self.enforce() {
-            Err(damaged @ StoreError::Damaged { .. }) => {
-                self.is_stale = true;
-                drop(damaged);
-            }
-            Ok(()) | Err(_) => {}
-        }
+        self.is_stale = self.enforce().is_err();
         Ok(())
     }
 
@@ -332,7 +326,7 @@ impl StoreWriter {
 
     /// Counts what could not be written.
     fn note_unwritten(&mut self, events: &[Event]) {
-        let Some((first, last)) = events.first().zip(events.last()) else {
+        let Some((first, end)) = events.first().zip(events.last()) else {
             return;
         };
         let lost = events.iter().try_fold(0_u64, |lost, event| match event {
@@ -343,7 +337,7 @@ impl StoreWriter {
             Event::Exit(record) => record.ended,
             Event::Gap(gap) => gap.from,
         };
-        let to = time_of(last);
+        let to = time_of(end);
         let gap = Gap {
             from: from.min(to),
             to: from.max(to),

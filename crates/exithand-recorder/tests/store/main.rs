@@ -1,5 +1,10 @@
 //! The store, against what was put into it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what tests share stands outside of test functions"
+)]
+
 mod crash;
 mod damage;
 mod disk;

@@ -9,8 +9,8 @@ use exithand_recorder::{Filter, History, LossCause};
 
 use crate::support::{FakeClock, Folder, at, exits, oldest_first, plain, plains};
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(86_400);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 fn writer(folder: &Folder, clock: &FakeClock, retention: Retention) -> StoreWriter {
     StoreWriter::open_at(&folder.store(), retention, Box::new(clock.clone())).unwrap()

@@ -111,7 +111,7 @@ pub(crate) fn plain(number: u32) -> ExitRecord {
     ExitRecord {
         token: token.of_boot(BOOTS[0].parse::<BootId>().unwrap()),
         start_ticks: Some(u64::from(number)),
-        outcome: Outcome::Exited(if number.is_multiple_of(20) { 1 } else { 0 }),
+        outcome: Outcome::Exited(u8::from(number.is_multiple_of(20))),
         parent: Some(Parent {
             pid: 1,
             comm: Some("systemd".into()),
