@@ -153,9 +153,11 @@ fn a_flood_of_long_command_lines_is_kept_within_bounds() {
         let mut child = Command::new("true").arg(&long).spawn().unwrap();
         child.wait().unwrap();
     }
-    let status = recorder.dial().ask(r#"{"do":"status"}"#);
-    assert!(status[0]["exits"].as_u64().unwrap() >= 300, "{status:?}");
-    assert_eq!(status[0]["lost"]["ring-full"], 0, "{status:?}");
+    let status = &recorder.dial().ask(r#"{"do":"status"}"#)[0];
+    let seen = status["exits"].as_u64().unwrap();
+    let lost = status["lost"].as_object().unwrap().values();
+    let lost: u64 = lost.map(|count| count.as_u64().unwrap()).sum();
+    assert!(seen + lost >= 300, "what is not seen is told: {status}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::common::{exithand, start};
 
 /// A running recorder; ended when dropped.
-pub struct Recorder {
+pub(crate) struct Recorder {
     folder: TempDir,
     child: Option<Child>,
     stderr: Option<BufReader<ChildStderr>>,
@@ -23,7 +23,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts one and returns once it serves.
-    pub fn start(options: &[&str]) -> Self {
+    pub(crate) fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Other users connect, too.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -37,7 +37,7 @@ impl Recorder {
     }
 
     /// Starts one on the store and socket of the one that has ended.
-    pub fn start_again(&mut self, options: &[&str]) {
+    pub(crate) fn start_again(&mut self, options: &[&str]) {
         let mut child = start(exithand().args(self.arguments()).args(options));
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -48,7 +48,7 @@ impl Recorder {
     }
 
     /// `record` on the store and socket of this one.
-    pub fn arguments(&self) -> Vec<String> {
+    pub(crate) fn arguments(&self) -> Vec<String> {
         let word = |path: PathBuf| path.into_os_string().into_string().unwrap();
         let (store, socket) = (word(self.store()), word(self.socket()));
         ["record", "--store", &store, "--socket", &socket]
@@ -56,50 +56,50 @@ impl Recorder {
             .to_vec()
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.folder().join("history.db")
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder().join("socket")
     }
 
     /// Its process.
-    pub fn handle(&self) -> ExitHandle {
+    pub(crate) fn handle(&self) -> ExitHandle {
         ExitHandle::from_child(self.child.as_ref().unwrap()).unwrap()
     }
 
     /// The next line it says on standard error.
-    pub fn complaint(&mut self) -> String {
+    pub(crate) fn complaint(&mut self) -> String {
         let mut line = String::new();
         self.stderr.as_mut().unwrap().read_line(&mut line).unwrap();
         line
     }
 
     /// Tells it to end, and returns its exit code.
-    pub fn end(&mut self) -> i32 {
+    pub(crate) fn end(&mut self) -> i32 {
         self.handle().send_signal(Signal::TERM).unwrap();
         self.child.take().unwrap().wait().unwrap().code().unwrap()
     }
 
     /// Kills it outright.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// Connects to it.
-    pub fn dial(&self) -> Dialogue {
+    pub(crate) fn dial(&self) -> Dialogue {
         Dialogue::new(UnixStream::connect(self.socket()).unwrap())
     }
 
     /// Connects to it as another user.
-    pub fn dial_as(&self, uid: u32) -> Dialogue {
+    pub(crate) fn dial_as(&self, uid: u32) -> Dialogue {
         let socket = self.socket();
         // Credentials are a thread's own, and those that connect count.
         let dial = thread::spawn(move || {
@@ -126,7 +126,7 @@ impl Drop for Recorder {
 }
 
 /// A connection to a recorder.
-pub struct Dialogue {
+pub(crate) struct Dialogue {
     stream: BufReader<UnixStream>,
 }
 
@@ -138,7 +138,7 @@ impl Dialogue {
     }
 
     /// Asks, and returns the lines of the answer, the last of which ends it.
-    pub fn ask(&mut self, request: &str) -> Vec<Value> {
+    pub(crate) fn ask(&mut self, request: &str) -> Vec<Value> {
         self.say(request);
         let mut lines = Vec::new();
         loop {
@@ -151,8 +151,15 @@ impl Dialogue {
         }
     }
 
+    /// Asks, and returns the records of the answer.
+    pub(crate) fn records(&mut self, request: &str) -> Vec<Value> {
+        let mut lines = self.ask(request);
+        lines.retain(|line| line.get("token").is_some());
+        lines
+    }
+
     /// Asks, and returns the word of the refusal.
-    pub fn refusal(&mut self, request: &str) -> String {
+    pub(crate) fn refusal(&mut self, request: &str) -> String {
         let lines = self.ask(request);
         let error = lines.last().and_then(|it| it["error"].as_str());
         error
@@ -160,20 +167,20 @@ impl Dialogue {
             .to_owned()
     }
 
-    pub fn say(&mut self, request: &str) {
+    pub(crate) fn say(&mut self, request: &str) {
         let line = format!("{request}\n");
         self.stream.get_mut().write_all(line.as_bytes()).unwrap();
     }
 
     /// The next line; `None` once the recorder has hung up.
-    pub fn next(&mut self) -> Option<Value> {
+    pub(crate) fn next(&mut self) -> Option<Value> {
         let mut line = String::new();
         let length = self.stream.read_line(&mut line).unwrap_or_default();
         (length > 0).then(|| serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}")))
     }
 
     /// The next line that is about this process.
-    pub fn next_about(&mut self, pid: u32) -> Value {
+    pub(crate) fn next_about(&mut self, pid: u32) -> Value {
         loop {
             let line = self.next().expect("the stream goes on");
             if line["pid"] == pid {

@@ -84,7 +84,7 @@ fn who_never_reads_is_let_go_and_told_and_the_others_miss_nothing() {
     assert!(farewell["missed"].as_u64().unwrap() > 0, "{farewell}");
     assert_eq!(sleepy.next(), None);
     let mut query = recorder.dial();
-    let lines = query.ask(&format!(
+    let lines = query.records(&format!(
         r#"{{"do":"query","limit":1,"filter":{{"pids":[{last}]}}}}"#
     ));
     assert_eq!(lines[0]["argv_truncated"], true, "{lines:?}");
@@ -111,7 +111,7 @@ fn nothing_that_was_seen_is_lost_at_the_end() {
     recorder.start_again(&[]);
     for pid in pids {
         let query = format!(r#"{{"do":"query","limit":1,"filter":{{"pids":[{pid}]}}}}"#);
-        let lines = recorder.dial().ask(&query);
+        let lines = recorder.dial().records(&query);
         assert_eq!(lines[0]["status"], 0, "{lines:?}");
     }
 }
@@ -128,11 +128,14 @@ fn a_death_by_kill_leaves_a_gap_and_a_socket_that_is_replaced() {
         r#"{{"do":"query","limit":1,"filter":{{"pids":[{}]}}}}"#,
         child.id()
     );
-    assert_eq!(recorder.dial().ask(&query)[0]["pid"], child.id());
+    assert_eq!(recorder.dial().records(&query)[0]["pid"], child.id());
     recorder.kill();
     assert!(recorder.socket().exists());
     recorder.start_again(&[]);
     let lines = recorder.dial().ask(&query);
-    assert_eq!(lines[0]["cause"], "not-running", "{lines:?}");
-    assert_eq!(lines[1]["pid"], child.id(), "{lines:?}");
+    assert!(
+        lines.iter().any(|it| it["cause"] == "not-running"),
+        "{lines:?}"
+    );
+    assert!(lines.iter().any(|it| it["pid"] == child.id()), "{lines:?}");
 }

@@ -3,33 +3,35 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use exithand_testkit::{Need, User, need};
+use exithand_testkit::{Need, User, actor, need};
 use serde_json::Value;
 
 use crate::recorder::Recorder;
 
-/// Runs a program that is over at once as somebody; returns its pid.
+/// Runs a program that is over at once as somebody, who is also its parent; returns its pid.
 fn ran_as(user: User) -> u32 {
-    let mut command = Command::new("true");
-    let mut child = command.uid(user.uid).gid(user.gid).spawn().unwrap();
-    child.wait().unwrap();
-    child.id()
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "true & echo $!; wait"]);
+    let output = shell.uid(user.uid).gid(user.gid).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.trim().parse().unwrap()
 }
 
 fn query(pid: u32) -> String {
     format!(r#"{{"do":"query","limit":10,"filter":{{"pids":[{pid}]}}}}"#)
 }
 
-/// The answer without its end.
+/// The records of an answer that has its end.
 fn records(mut lines: Vec<Value>) -> Vec<Value> {
     let end = lines.pop().unwrap();
     assert_eq!(end["done"], "query", "{end}");
+    lines.retain(|line| line.get("token").is_some());
     lines
 }
 
 /// The token that the recorder knows a process by.
 fn token(recorder: &Recorder, pid: u32) -> String {
-    let lines = recorder.dial().ask(&query(pid));
+    let lines = records(recorder.dial().ask(&query(pid)));
     lines[0]["token"].as_str().unwrap().to_owned()
 }
 
@@ -53,17 +55,16 @@ fn by_default_the_outcome_is_for_all_once_the_process_is_reaped() {
     need!(Need::Bpf, Need::OtherUsers, Need::PidfdInfoExit);
     let recorder = Recorder::start(&[]);
     let mut nobody = recorder.dial_as(User::NOBODY.uid);
-    let mut child = Command::new("true").arg("secret").spawn().unwrap();
-    let id = exithand_testkit::Pid::from_child(&child);
-    let zombie = exithand::ExitHandle::from_child(&child).unwrap();
-    exithand_testkit::wait_zombie(id).unwrap();
+    let mut parent = actor(&["zombie-parent", "5"]);
+    let zombie = exithand::ExitHandle::open(parent.told_pid()).unwrap();
     let ask = format!(r#"{{"do":"outcome","token":"{}"}}"#, zombie.token());
     assert_eq!(nobody.refusal(&ask), "not-yet");
-    child.wait().unwrap();
+    parent.release();
+    parent.wait();
     let lines = nobody.ask(&ask);
-    assert_eq!(lines[0]["status"], 0, "{lines:?}");
+    assert_eq!(lines[0]["status"], 5, "{lines:?}");
     assert_eq!(lines[0]["withheld"], true, "{lines:?}");
-    assert!(!lines[0].to_string().contains("secret"), "{lines:?}");
+    assert_eq!(lines[0].get("argv"), None, "{lines:?}");
 }
 
 #[test]
@@ -105,7 +106,9 @@ fn the_policies_open_and_close_as_they_say() {
 fn a_parent_learns_of_its_children_under_parent() {
     need!(Need::Bpf, Need::OtherUsers);
     let recorder = Recorder::start(&["--status", "parent"]);
-    let pid = ran_as(User::STRANGER);
+    let mut child = Command::new("true").uid(61234).gid(61234).spawn().unwrap();
+    child.wait().unwrap();
+    let pid = child.id();
     // This process is the parent, whoever it connects as.
     let mut parent = recorder.dial_as(User::NOBODY.uid);
     let token = token(&recorder, pid);
