@@ -1,4 +1,4 @@
-//! What the recorder runs as, once its source is open: a user of its own, with no capabilities.
+//! What the recorder runs as, once its source is open: a user of its own, without capabilities.
 
 use std::fs;
 use std::io;
@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use rustix::fs::{Gid, Uid, chown};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs,
-    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_keep_capabilities,
+    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use uzers::User;
 
@@ -96,7 +96,7 @@ impl Privileges {
         Ok(())
     }
 
-    /// Gives up all privileges. There must be one thread only.
+    /// Gives up all privileges; root keeps the right to use the store. There must be one thread only.
     pub(crate) fn drop(&self) -> Result<(), Failure> {
         self.give_up()
             .context("give up privileges")
@@ -115,12 +115,17 @@ impl Privileges {
             set_thread_res_gid(gid, gid, gid).context("set the group")?;
             set_thread_res_uid(uid, uid, uid).context("set the user")?;
         }
-        let nothing = CapabilitySets {
-            effective: CapabilitySet::empty(),
-            permitted: CapabilitySet::empty(),
+        let kept = match self.service {
+            // Root's store may be in a folder of somebody else.
+            Service::Root => capabilities(None)?.permitted & CapabilitySet::DAC_OVERRIDE,
+            Service::User(_) | Service::Starter => CapabilitySet::empty(),
+        };
+        let sets = CapabilitySets {
+            effective: kept,
+            permitted: kept,
             inheritable: CapabilitySet::empty(),
         };
-        set_capabilities(None, nothing).context("drop the capabilities")?;
+        set_capabilities(None, sets).context("drop the capabilities")?;
         set_no_new_privs(true)?;
         Ok(())
     }

@@ -224,3 +224,39 @@ fn prometheus_is_answered() {
     }
     assert!(get("/").starts_with("HTTP/1.1 404"));
 }
+
+#[test]
+fn gives_up_its_privileges_and_keeps_the_store() {
+    need!(Need::Bpf, Need::OtherUsers);
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(65534), None).unwrap();
+    let mut recorder = Recorder::start_in(folder, &["--user", "nobody"]);
+    let pid = recorder.handle().pid().unwrap().as_raw_nonzero();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    for line in [
+        "Uid:\t65534\t65534\t65534\t65534\n",
+        "Groups:\t \n",
+        "CapPrm:\t0000000000000000\n",
+        "CapEff:\t0000000000000000\n",
+        "NoNewPrivs:\t1\n",
+    ] {
+        assert!(status.contains(line), "{line}: {status}");
+    }
+    let mut child = Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    let query = format!(
+        r#"{{"do":"query","limit":1,"filter":{{"pids":[{}]}}}}"#,
+        child.id()
+    );
+    assert_eq!(recorder.dial().records(&query)[0]["pid"], child.id());
+    let store = fs::metadata(recorder.store()).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&store), 65534);
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&store) & 0o777, 0o600);
+    assert_eq!(recorder.end(), 0);
+    recorder.start_again(&[]);
+    assert_eq!(
+        recorder.dial().records(&query).len(),
+        1,
+        "root takes it over"
+    );
+}

@@ -1,5 +1,6 @@
 //! Outcomes by token, and `wait`, `kill` and `mount` with a recorder.
 
+use std::io::{BufRead, BufReader};
 use std::process::Command;
 
 use exithand_testkit::{Need, User, actor, need, run_as};
@@ -104,6 +105,30 @@ fn wait_learns_of_a_zombie_of_somebody_else_what_the_kernel_hides() {
     );
     assert_eq!(line["state"], "ended", "{line}");
     four.wait();
+}
+
+#[test]
+fn files_are_served_whether_the_recorder_is_there_or_not() {
+    need!(Need::Root, Need::Fuse);
+    let files = tempfile::tempdir().unwrap();
+    let mut mount = exithand();
+    mount
+        .args(["mount", "--recorder", "/nowhere"])
+        .arg(files.path());
+    let mut server = start(&mut mount);
+    let mut line = String::new();
+    let stdout = server.stdout.as_mut().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    let mut four = actor(&["wait-then-exit", "4"]);
+    let outcome = files.path().join(pid(&four)).join("outcome");
+    let reader = std::thread::spawn(move || std::fs::read_to_string(outcome));
+    four.release();
+    let told = reader.join().unwrap();
+    four.wait();
+    let handle = exithand::ExitHandle::from_child(&server).unwrap();
+    handle.send_signal(exithand::Signal::TERM).unwrap();
+    finish(server).exits(0);
+    assert_eq!(told.unwrap(), "exited 4\n", "{line}");
 }
 
 /// The same command, by a copy of the program that other users reach.

@@ -24,7 +24,11 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Starts one and returns once it serves.
     pub(crate) fn start(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), options)
+    }
+
+    /// Starts one whose store and socket are in this folder.
+    pub(crate) fn start_in(folder: TempDir, options: &[&str]) -> Self {
         // Other users connect, too.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let mut recorder = Self {

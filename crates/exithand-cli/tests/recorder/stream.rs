@@ -72,15 +72,12 @@ fn who_never_reads_is_let_go_and_told_and_the_others_miss_nothing() {
         }
         break;
     }
-    let mut lines = 0_u64;
     let farewell = loop {
         let line = sleepy.next().expect("there is a last word");
         if line["error"] == "too-slow" {
             break line;
         }
-        lines += 1;
     };
-    assert!(lines > 0);
     assert!(farewell["missed"].as_u64().unwrap() > 0, "{farewell}");
     assert_eq!(sleepy.next(), None);
     let mut query = recorder.dial();

@@ -9,10 +9,11 @@ use tokio::sync::Notify;
 use crate::sight::{Policy, Sight, Viewer, reduced};
 use crate::{ExitRecord, Filter};
 
-/// How many lines may wait for a subscriber.
-pub const QUEUE_MAX_LINES: usize = 4096;
+/// How many lines may wait for a subscriber: a storm of exits that is taken in at once must fit.
+/// Subscribers share the lines, so that many of them do not take up much more than one.
+pub const QUEUE_MAX_LINES: usize = 16_384;
 /// How many bytes may.
-pub const QUEUE_MAX_BYTES: usize = 1 << 20;
+pub const QUEUE_MAX_BYTES: usize = 8 << 20;
 
 /// One subscriber's queue.
 #[derive(Debug)]
