@@ -120,7 +120,7 @@ impl StoreWriter {
         retention: Retention,
         clock: Box<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let kind = files::kind(path).map_err(|error| files::failure("read", path, error))?;
+        let kind = files::kind(path)?;
         let path = path.to_owned();
         match kind {
             Kind::Newer(found) => {
