@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -59,6 +59,14 @@ pub fn set_access(path: &Path, access: Access) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Returns who may read the store.
+pub(crate) fn access(path: &Path) -> Access {
+    match fs::metadata(path) {
+        Ok(meta) if meta.mode() & 0o040 != 0 => Access::Group(meta.gid()),
+        Ok(_) | Err(_) => Access::Owner,
+    }
 }
 
 /// What a file is, by its first bytes.
