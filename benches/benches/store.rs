@@ -173,7 +173,7 @@ fn record(number: u64, boot: BootId) -> ExitRecord {
     let killed = mixed.is_multiple_of(100);
     let signal = Signal::from_number(15).expect("SIGTERM");
     let argument = if mixed % 10 == 1 { number } else { mixed % 800 };
-    let inside = mixed % 3 == 0;
+    let inside = mixed.is_multiple_of(3);
     ExitRecord {
         token: Token::of_inode(Pid::from_raw(pid), 100_000 + number).of_boot(boot),
         start_ticks: Some(number / 80),
@@ -224,18 +224,22 @@ fn record(number: u64, boot: BootId) -> ExitRecord {
             voluntary_switches: Some(mixed % 40),
             involuntary_switches: Some(mixed % 5),
         },
-        killer: killed.then(|| Killer {
-            pid: 1,
-            comm: "systemd".into(),
-            uid: Some(0),
-            exe: Some("/usr/lib/systemd/systemd".into()),
-            unit: None,
-            signal,
-            code: 0,
-            chain: Vec::new(),
-        }),
+        killer: killed.then(|| killer(signal)),
         oom: None,
         namespace_init: false,
+    }
+}
+
+fn killer(signal: Signal) -> Killer {
+    Killer {
+        pid: 1,
+        comm: "systemd".into(),
+        uid: Some(0),
+        exe: Some("/usr/lib/systemd/systemd".into()),
+        unit: None,
+        signal,
+        code: 0,
+        chain: Vec::new(),
     }
 }
 

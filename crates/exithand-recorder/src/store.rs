@@ -1,7 +1,7 @@
 //! The history on disk: one SQLite file, which `docs/store.md` describes to its readers.
 //!
 //! ```text
-//! StoreWriter --append--> exit, killer, oom, gap ──> Store (History)
+//! StoreWriter --append--> exit, killer, oom, gap --> Store (History)
 //!                         program, command, place, boot: shared rows
 //!                         span: which ids ended when, instead of an index by time
 //! ```

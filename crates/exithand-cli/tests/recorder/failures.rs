@@ -1,7 +1,7 @@
 //! What a recorder says when something is wrong, and that it goes on.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
@@ -120,9 +120,9 @@ fn a_folder_that_cannot_be_written_is_named() {
     command.arg(folder.path().join("socket"));
     let mut child = start(&mut command);
     // It goes on without: the live stream needs no disk.
-    let mut said = [0; 512];
-    let length = child.stderr.as_mut().unwrap().read(&mut said).unwrap();
-    let said = String::from_utf8_lossy(&said[..length]).into_owned();
+    let mut said = String::new();
+    let stderr = child.stderr.as_mut().unwrap();
+    BufReader::new(stderr).read_line(&mut said).unwrap();
     drop(child.kill());
     child.wait().unwrap();
     assert!(said.contains("/proc/exithand"), "{said}");

@@ -4,20 +4,25 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Gid, flock};
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{Access as FileAccess, AtFlags, CWD, FlockOperation, Gid, accessat, flock};
 use rustix::io::Errno;
 
 use super::StoreError;
+use super::error::from_sqlite;
 use super::schema::{APPLICATION_ID, VERSION};
 
 /// What the database's file, its log, its index and its lock are called after its own name.
 const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", ".lock"];
 /// Begins the lock's text, and so shows that a store was here.
 const LOCK_MARK: &str = "exithand ";
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// How a database is opened to be read.
+pub(crate) const READ_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY
+    .union(OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    .union(OpenFlags::SQLITE_OPEN_URI);
 
 /// Who may read the store, besides its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +61,14 @@ pub fn set_access(path: &Path, access: Access) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Returns who may read the store.
+pub(crate) fn access(path: &Path) -> Access {
+    match fs::metadata(path) {
+        Ok(meta) if meta.mode() & 0o040 != 0 => Access::Group(meta.gid()),
+        Ok(_) | Err(_) => Access::Owner,
+    }
+}
+
 /// What a file is, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -71,31 +84,48 @@ pub(crate) enum Kind {
     Foreign,
 }
 
-/// Looks at the file without changing anything.
-pub(crate) fn kind(path: &Path) -> io::Result<Kind> {
-    let mut header = Vec::new();
-    match File::open(path) {
+/// Looks at the file without changing anything, and without a lock.
+///
+/// SQLite itself looks: if we closed the file, the locks of all its connections in this process
+/// would go with it (`fcntl_locking(2)`).
+pub(crate) fn kind(path: &Path) -> Result<Kind, StoreError> {
+    match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kind::Empty),
-        file => file?.take(100).read_to_end(&mut header)?,
-    };
-    if header.is_empty() {
-        return Ok(Kind::Empty);
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let path = path.to_owned();
+            return Err(StoreError::Denied { path });
+        }
+        Err(error) => return Err(failure("look at", path, error)),
+        Ok(meta) if meta.len() == 0 => return Ok(Kind::Empty),
+        Ok(_) => {}
     }
-    let number = |at: usize| {
-        let bytes = header.get(at..at + 4)?.try_into().ok()?;
-        Some(u32::from_be_bytes(bytes))
+    if accessat(CWD, path, FileAccess::READ_OK, AtFlags::EACCESS) == Err(Errno::ACCESS) {
+        let path = path.to_owned();
+        return Err(StoreError::Denied { path });
+    }
+    let look = || {
+        let db = Connection::open_with_flags(immutable_uri(path), READ_FLAGS)?;
+        let number = |sql| db.query_row(sql, (), |row| row.get::<_, i64>(0));
+        Ok((
+            number("PRAGMA application_id")?,
+            number("PRAGMA user_version")?,
+        ))
     };
-    let (version, application) = (number(60), number(68));
-    let sound = header.starts_with(MAGIC) && header.len() == 100;
-    Ok(match (version.map(i64::from), application) {
-        (Some(version), Some(APPLICATION_ID)) if sound && version > VERSION => Kind::Newer(version),
-        (_, Some(APPLICATION_ID)) if sound => Kind::Known,
+    match look().map_err(|error| from_sqlite(path, error)) {
+        Ok((application, version)) if application == i64::from(APPLICATION_ID) => {
+            let is_known = version <= VERSION;
+            Ok(if is_known {
+                Kind::Known
+            } else {
+                Kind::Newer(version)
+            })
+        }
         // Just created: the tables are still in the log.
-        (Some(0), Some(0)) if sound && was_store(path) => Kind::Known,
-        _ if sound => Kind::Foreign,
-        _ if was_store(path) => Kind::Damaged,
-        _ => Kind::Foreign,
-    })
+        Ok((0, 0)) if was_store(path) => Ok(Kind::Known),
+        Err(StoreError::Damaged { .. }) if was_store(path) => Ok(Kind::Damaged),
+        Ok(_) | Err(StoreError::Damaged { .. }) => Ok(Kind::Foreign),
+        Err(error) => Err(error),
+    }
 }
 
 fn was_store(path: &Path) -> bool {
@@ -159,14 +189,16 @@ fn is_full(error: &io::Error) -> bool {
 /// Makes the database's file if there is none, for nobody else to read.
 pub(crate) fn create(path: &Path) -> Result<(), StoreError> {
     let made = OpenOptions::new()
-        .read(true)
         .write(true)
-        .create(true)
-        .truncate(false)
+        .create_new(true)
         .mode(0o600)
         .open(path);
-    made.map(drop)
-        .map_err(|error| not_written(path, path, error))
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(not_written(path, path, error))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn not_written(store: &Path, file: &Path, error: io::Error) -> StoreError {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::condition::{Arms, Conditions, Ids, parameters};
 use super::error::from_sqlite;
-use super::files::{self, Kind};
+use super::files::{self, Kind, READ_FLAGS};
 use super::schema::{self, VERSION};
 use super::{BUSY_TIMEOUT, StoreError, row, stats};
 use crate::{
@@ -89,23 +89,11 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 fn open(path: &Path) -> Result<Open, StoreError> {
     let owned = path.to_owned();
-    let looked = files::kind(path).and_then(|kind| match kind {
-        Kind::Empty => Err(io::ErrorKind::NotFound.into()),
-        kind => Ok((kind, identity(path)?)),
-    });
-    let (kind, file) = match looked {
-        Ok(looked) => looked,
-        Err(error) => {
-            return Err(match error.kind() {
-                io::ErrorKind::NotFound => StoreError::Absent { path: owned },
-                io::ErrorKind::PermissionDenied => StoreError::Denied { path: owned },
-                _ => files::failure("read", path, error),
-            });
-        }
-    };
+    let kind = files::kind(path)?;
     let known = VERSION;
     match kind {
-        Kind::Empty | Kind::Known => {}
+        Kind::Empty => return Err(StoreError::Absent { path: owned }),
+        Kind::Known => {}
         Kind::Newer(found) => {
             return Err(StoreError::Newer {
                 path: owned,
@@ -121,6 +109,7 @@ fn open(path: &Path) -> Result<Open, StoreError> {
             });
         }
     }
+    let file = identity(path).map_err(|error| files::failure("look at", path, error))?;
     let (db, is_immutable) = connect(path)?;
     let found = schema::version(&db).map_err(|error| from_sqlite(path, error))?;
     let path = owned;
@@ -139,7 +128,7 @@ fn open(path: &Path) -> Result<Open, StoreError> {
 
 /// Opens the database, and says whether as one that nobody can change.
 fn connect(path: &Path) -> Result<(Connection, bool), StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = READ_FLAGS.difference(OpenFlags::SQLITE_OPEN_URI);
     let first = Connection::open_with_flags(path, flags).and_then(look);
     let error = match first {
         Ok(db) => return Ok((db, false)),
@@ -157,8 +146,7 @@ fn connect(path: &Path) -> Result<(Connection, bool), StoreError> {
         let path = path.to_owned();
         return Err(StoreError::Unclosed { path });
     }
-    let uri = files::immutable_uri(path);
-    Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
+    Connection::open_with_flags(files::immutable_uri(path), READ_FLAGS)
         .and_then(look)
         .map(|db| (db, true))
         .map_err(|error| from_sqlite(path, error))

@@ -120,7 +120,7 @@ impl StoreWriter {
         retention: Retention,
         clock: Box<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let kind = files::kind(path).map_err(|error| files::failure("read", path, error))?;
+        let kind = files::kind(path)?;
         let path = path.to_owned();
         match kind {
             Kind::Newer(found) => {
@@ -364,10 +364,12 @@ impl StoreWriter {
         let nothing = Connection::open_in_memory().map_err(fail)?;
         // Closing may fail on a damaged file; what matters is that it is no longer open.
         drop(std::mem::replace(&mut self.db, nothing));
+        let access = files::access(&self.path);
         let notice = set_aside(&self.path, self.clock.as_ref(), what)?;
         self.notices.push(notice);
         let retention = self.keeper.retention;
         self.db = connect(&self.path, retention, &mut self.notices)?;
+        files::set_access(&self.path, access)?;
         self.keeper = Keeper::load(&self.db, self.clock.as_ref(), retention).map_err(fail)?;
         let (next, alive) = (self.next, self.alive);
         let loaded = self.load();

@@ -1,10 +1,12 @@
 //! Files that are not what they should be.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use exithand_recorder::store::{Notice, Retention, Store, StoreError, StoreWriter};
+use exithand_recorder::store::{
+    Access, Notice, Retention, Store, StoreError, StoreWriter, set_access,
+};
 
 use crate::support::{Folder, plains};
 
@@ -57,6 +59,8 @@ fn damage_that_shows_later_loses_no_new_record() {
     let folder = filled(5000);
     let mut writer = folder.writer();
     assert_eq!(writer.take_notices(), []);
+    let gid = fs::metadata(folder.store()).unwrap().gid();
+    set_access(&folder.store(), Access::Group(gid)).unwrap();
     let reader = folder.reader();
     let length = fs::metadata(folder.store()).unwrap().len();
     // All but the first page; and more records than the writer keeps pages in memory.
@@ -75,6 +79,8 @@ fn damage_that_shows_later_loses_no_new_record() {
     writer.append(&plains(number..number + 10)).unwrap();
     let newest = folder.all().records.pop().unwrap();
     assert_eq!(newest, crate::support::plain(number + 9));
+    let mode = fs::metadata(folder.store()).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o640, "who could read it still can");
     // Who had the old file open sees the new one.
     let query = crate::support::oldest_first(exithand_recorder::Filter::default());
     let seen = exithand_recorder::History::query(&reader, &query).unwrap();

@@ -157,6 +157,17 @@ fn the_files_never_take_more_than_they_may() {
 }
 
 #[test]
+fn a_plain_record_takes_less_than_250_bytes() {
+    const COUNT: u32 = 50_000;
+    let folder = Folder::new();
+    let mut writer = StoreWriter::open(&folder.store(), Retention::default()).unwrap();
+    writer.append(&plains(0..COUNT)).unwrap();
+    writer.end(plain(COUNT).ended).unwrap();
+    let each = bytes(&folder.store()) / u64::from(COUNT);
+    assert!(each < 250, "{each} bytes");
+}
+
+#[test]
 fn command_lines_that_are_all_different_go_with_their_records() {
     let folder = Folder::new();
     let retention = Retention {

@@ -3,10 +3,11 @@
 use std::process::Command;
 
 use exithand::{Outcome, Signal};
+use exithand_recorder::store::{Retention, StoreWriter};
 use exithand_recorder::{Event, Killer, Link, LossCause, Oom, OomScope};
 use exithand_testkit::{Need, need};
 
-use crate::support::{Folder, NOW, SECOND, gap, plain};
+use crate::support::{Folder, NOW, SECOND, gap, plain, plains};
 
 #[test]
 fn the_shell_reads_what_the_manual_promises() {
@@ -76,6 +77,30 @@ fn the_shell_reads_what_the_manual_promises() {
             NOW + SECOND
         )
     );
+}
+
+#[test]
+fn a_shell_that_closes_the_store_takes_nothing_from_its_writer() {
+    need!(Need::Program("sqlite3"));
+    let folder = Folder::new();
+    let mut writer = folder.writer();
+    writer.append(&plains(0..10)).unwrap();
+    // What this process opens and closes beside the writer must leave the writer's locks alone: else
+    // the shell takes itself for the last one, and removes the log.
+    drop(folder.reader());
+    drop(StoreWriter::open(&folder.store(), Retention::default()).unwrap_err());
+    let count = || {
+        let mut shell = Command::new("sqlite3");
+        let output = shell
+            .arg(folder.store())
+            .arg("SELECT count(*) FROM exits")
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    assert_eq!(count(), "10\n");
+    writer.append(&plains(10..20)).unwrap();
+    assert_eq!(count(), "20\n");
+    assert_eq!(folder.all().records.len(), 20);
 }
 
 #[test]
