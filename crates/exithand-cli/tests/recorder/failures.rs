@@ -108,7 +108,8 @@ fn a_damaged_store_is_set_aside() {
     recorder.start_again(&[]);
     let said = recorder.complaint();
     assert!(said.contains("set aside"), "{said}");
-    assert!(recorder.dial().ask(r#"{"do":"query","limit":1}"#).len() >= 1);
+    assert_eq!(recorder.dial().refusal(r#"{"do":"query"}"#), "request");
+    assert_eq!(recorder.dial().ask(r#"{"do":"query","limit":0}"#).len(), 1);
 }
 
 #[test]
