@@ -2,13 +2,14 @@
 #
 #   make install PREFIX=/usr DESTDIR=/tmp/package
 #
-# The unit for systemd goes to `unitdir`.
+# The units for systemd go to `unitdir`, and the recorder's user to `sysusersdir`.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 PROGRAM ?= target/release/exithand
 
 unitdir ?= $(PREFIX)/lib/systemd/system
+sysusersdir ?= $(PREFIX)/lib/sysusers.d
 
 bin = $(DESTDIR)$(PREFIX)/bin
 share = $(DESTDIR)$(PREFIX)/share
@@ -17,12 +18,13 @@ zsh = $(share)/zsh/site-functions
 fish = $(share)/fish/vendor_completions.d
 licences = $(share)/doc/exithand
 units = $(DESTDIR)$(unitdir)
+sysusers = $(DESTDIR)$(sysusersdir)
 
 .PHONY: install uninstall
 
 install:
 	@test -x $(PROGRAM) || { echo "no $(PROGRAM): run cargo build --release first" >&2; exit 1; }
-	install -d $(bin) $(share)/man/man1 $(share)/man/man7 $(bash) $(zsh) $(fish) $(licences) $(units)
+	install -d $(bin) $(share)/man/man1 $(share)/man/man7 $(bash) $(zsh) $(fish) $(licences) $(units) $(sysusers)
 	install -m 755 $(PROGRAM) $(bin)/exithand
 	install -m 644 man/*.1 $(share)/man/man1
 	for page in man/*.7; do test ! -e $$page || install -m 644 $$page $(share)/man/man7; done
@@ -30,13 +32,15 @@ install:
 	$(PROGRAM) completions zsh > $(zsh)/_exithand
 	$(PROGRAM) completions fish > $(fish)/exithand.fish
 	install -m 644 LICENSE-MIT LICENSE-APACHE $(licences)
-	sed 's|/usr/bin/exithand|$(PREFIX)/bin/exithand|' dist/exithand.service > $(units)/exithand.service
-	chmod 644 $(units)/exithand.service
+	for unit in $(notdir $(wildcard dist/*.service)); do \
+	  sed 's|/usr/bin/exithand|$(PREFIX)/bin/exithand|' dist/$$unit > $(units)/$$unit && chmod 644 $(units)/$$unit || exit; done
+	install -m 644 dist/exithand-recorder.sysusers $(sysusers)/exithand-recorder.conf
 
 uninstall:
 	rm -f $(bin)/exithand $(bash)/exithand $(zsh)/_exithand $(fish)/exithand.fish
 	for page in man/*.1; do rm -f $(share)/man/man1/$${page##*/}; done
 	for page in man/*.7; do rm -f $(share)/man/man7/$${page##*/}; done
-	rm -f $(units)/exithand.service
+	for unit in $(notdir $(wildcard dist/*.service)); do rm -f $(units)/$$unit; done
+	rm -f $(sysusers)/exithand-recorder.conf
 	rm -f $(licences)/LICENSE-MIT $(licences)/LICENSE-APACHE
 	test ! -d $(licences) || rmdir $(licences)
