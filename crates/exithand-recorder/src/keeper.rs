@@ -25,7 +25,7 @@ const BATCH_MAX: usize = 4096;
 /// How long an idle recorder waits before it notes that it is still there.
 const ALIVE_TIME: Duration = Duration::from_mins(1);
 /// How many events the store takes all or none of.
-const APPEND_MAX: usize = 1024;
+pub const APPEND_MAX: usize = 1024;
 
 /// A store that events are written to.
 pub trait Keep: Send {

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -77,14 +77,14 @@ impl Stage {
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = channel();
         let (say, said) = channel();
-        let parts = parts(Box::new(source), folder.path().to_owned(), say);
+        let parts = parts(Box::new(source), folder.path(), say);
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
             runtime.block_on(daemon::run(parts, || ready.send(()).unwrap(), async move {
-                drop(stopped.await)
+                drop(stopped.await);
             }))
         });
         is_ready.recv().unwrap();
@@ -118,7 +118,7 @@ impl Stage {
     }
 }
 
-fn parts(source: Box<dyn Source>, folder: PathBuf, say: Sender<String>) -> Parts {
+fn parts(source: Box<dyn Source>, folder: &Path, say: Sender<String>) -> Parts {
     let say = Mutex::new(say);
     let say: exithand_recorder::keeper::Say =
         Arc::new(move |text| drop(say.lock().unwrap().send(text.to_owned())));
