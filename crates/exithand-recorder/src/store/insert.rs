@@ -31,7 +31,7 @@ impl Inserter {
         Self {
             boots: HashMap::new(),
             programs: Cache::new("program", &["comm", "exe", "file"], 1024),
-            commands: Cache::new("command", &["words", "truncated"], 1024),
+            commands: Cache::new("command", &["words", "truncated"], 2048),
             places: Cache::new("place", &["cgroup", "unit", "container"], 1024),
         }
     }
@@ -154,12 +154,10 @@ impl Inserter {
         exe: Option<&std::ffi::OsStr>,
     ) -> rusqlite::Result<i64> {
         let file = exe.map(file_name).filter(|file| *file != comm);
-        let text = |text: &'_ std::ffi::OsStr| -> Vec<u8> { text.as_bytes().to_vec() };
-        let (exe, file) = (exe.map(text), file.map(text));
         let values = [
             Some(Text(comm.as_bytes())),
-            exe.as_deref().map(Text),
-            file.as_deref().map(Text),
+            exe.map(|exe| Text(exe.as_bytes())),
+            file.map(|file| Text(file.as_bytes())),
         ];
         self.programs.row(db, &values, id)
     }

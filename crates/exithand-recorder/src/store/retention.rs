@@ -13,6 +13,7 @@ use super::schema::{meta, set_meta};
 /// How many spans one call deletes at most, so that new records don't wait long.
 const SPANS_PER_CALL: u32 = 16;
 const BYTES_LEAST: u64 = 4 << 20;
+const BYTES_OF_LARGE_BATCH: u64 = 128 << 20;
 
 /// How much is kept: what is older, or does not fit, is deleted, the oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,17 @@ impl Retention {
 
     /// Returns how long the log may get before it is written back.
     pub(crate) fn log_bytes(self) -> u64 {
-        (self.bytes() / 32).min(8 << 20)
+        (self.bytes() / 32).min(16 << 20)
+    }
+
+    /// Returns how many events one transaction takes. Neighbours change the same pages of the indexes,
+    /// so many together cost less; but the log has to hold them.
+    pub(crate) fn batch(self) -> usize {
+        if self.bytes() < BYTES_OF_LARGE_BATCH {
+            512
+        } else {
+            4096
+        }
     }
 
     /// Returns what is left for the tables; the log may be twice as long while it is written back.

@@ -14,8 +14,8 @@ use super::schema::{self, VERSION, meta, set_meta};
 use super::{BUSY_TIMEOUT, StoreError};
 use crate::{Event, ExitRecord, Gap, LossCause, WallTime};
 
-/// How many events one transaction takes, and how many records one span has at most.
-const BATCH: usize = 1024;
+/// How many records one span has at most.
+const SPAN: usize = 1024;
 /// How much room the records of one span take at most: what is deleted at once.
 const SPAN_BYTES: usize = 400_000;
 /// What SQLite may keep in memory, in KiB.
@@ -203,7 +203,7 @@ impl StoreWriter {
         if !self.has_begun {
             result = self.begin(self.clock.now().wall);
         }
-        for batch in events.chunks(BATCH) {
+        for batch in events.chunks(self.keeper.retention.batch()) {
             let alive = batch.iter().map(time_of).next_back();
             result = self.append_batch(batch, alive).and(result);
         }
@@ -407,7 +407,7 @@ fn grow(
     let Some(span) = span else {
         return Ok(fresh);
     };
-    let is_long = usize::try_from(id - span.first).is_ok_and(|length| length >= BATCH);
+    let is_long = usize::try_from(id - span.first).is_ok_and(|length| length >= SPAN);
     if is_long || span.bytes >= SPAN_BYTES {
         write_span(db, &span)?;
         return Ok(fresh);
