@@ -10,9 +10,14 @@
 pub mod bpf;
 pub mod choose;
 mod clock;
+pub mod connector;
 pub mod event;
+mod facts;
+mod lives;
 pub mod place;
+pub mod proc_connector;
 pub mod record;
+pub mod taskstats;
 
 pub use choose::{Chosen, NoSource, PassedOver, SourceName, choose};
 pub use event::{Event, Gap, LossCause, Source};
