@@ -274,8 +274,15 @@ static __always_inline struct image *seen_image(struct key *key)
 	return bpf_map_lookup_elem(&images, &seeded);
 }
 
+/* Whether both execute the same: a child that never executed anything, and its parent. */
+static __always_inline int is_same_image(struct mm_struct *mm, struct mm_struct *of_parent)
+{
+	return of_parent && PEEK(of_parent, arg_start) == PEEK(mm, arg_start) &&
+	       PEEK(of_parent, exe_file) == PEEK(mm, exe_file);
+}
+
 /* Finds what the current process executed: seen at exec, or had from its parent, or, where its
- * memory is still there, read now. */
+ * memory is still there, read now. What is read is kept for the parent's other children. */
 static __always_inline struct image *find_image(struct task_struct *task, struct task_struct *leader,
 						struct key *key, struct image *fresh)
 {
@@ -292,11 +299,13 @@ static __always_inline struct image *find_image(struct task_struct *task, struct
 	parent = GET(leader, real_parent);
 	parent = GET(parent, group_leader);
 	of_parent = key_of(parent);
-	image = bpf_map_lookup_elem(&images, &of_parent);
+	image = seen_image(&of_parent);
 	if (image && image->arg_start == PEEK(mm, arg_start) &&
 	    (!image->file || image->file == (u64)PEEK(mm, exe_file)))
 		return image;
 	read_image(mm, fresh);
+	if (!image && is_same_image(mm, GET(parent, mm)))
+		bpf_map_update_elem(&images, &of_parent, fresh, BPF_NOEXIST);
 	return fresh;
 }
 
@@ -482,7 +491,8 @@ int process_exit(u64 *ctx)
 	}
 	record->head.len = len;
 	hand_over(record, len, LOST_EXIT);
-	bpf_map_delete_elem(&images, &key);
+	if (bpf_map_lookup_elem(&images, &key))
+		bpf_map_delete_elem(&images, &key);
 	return 0;
 }
 
