@@ -78,14 +78,19 @@ pub(super) fn subscribe(family: u16, cpus: &str) -> Vec<u8> {
 }
 
 fn message(family: u16, command: u8, attribute: u16, value: &[u8]) -> Vec<u8> {
-    /// A request that is to be answered.
-    const FLAGS: u16 = 1 | 4;
+    const REQUEST: u16 = 1;
+    const ACKNOWLEDGE: u16 = 4;
+    // Where the answer is data, an acknowledgement would be taken for that of the next request.
+    let flags = match family {
+        CONTROL => REQUEST,
+        _ => REQUEST | ACKNOWLEDGE,
+    };
     let value_bytes = u16::try_from(value.len()).unwrap_or(0);
     let total = HEADER_BYTES + 4 + value.len().next_multiple_of(4);
     let mut bytes = Vec::with_capacity(total);
     bytes.extend(u32::try_from(total).unwrap_or(0).to_ne_bytes());
     bytes.extend(family.to_ne_bytes());
-    bytes.extend(FLAGS.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
     bytes.extend([0; 8]); // sequence, port
     bytes.extend([command, 1, 0, 0]);
     bytes.extend((value_bytes + 4).to_ne_bytes());
