@@ -141,27 +141,37 @@ static __always_inline struct kernfs_node *parent_of(struct kernfs_node *kn)
 	return PEEK((struct kernfs_node___public *)kn, parent);
 }
 
-/* Writes the names from `kn` up to the root of its hierarchy. */
-static __always_inline u64 cgroup_names(struct kernfs_node *kn, u8 *names, u16 *cut)
+/* Appends one name. The length is kept in memory, and read anew each time: so to the verifier all
+ * rounds of a loop look alike, and it has to follow only one. */
+static __always_inline int add_name(u8 *names, volatile u16 *len, const void *name)
 {
-	u64 len = 0;
+	u64 at = *len;
+	long n;
 
+	if (at > PATH_SOFT)
+		return -1;
+	n = bpf_probe_read_kernel_str(names + at, NAME, name);
+	if (n <= 0 || n > NAME)
+		return -1;
+	*len = at + n;
+	return 0;
+}
+
+/* Writes the names from `kn` up to the root of its hierarchy. */
+static __always_inline void cgroup_names(struct kernfs_node *kn, u8 *names, u16 *len, u16 *cut)
+{
+	*len = 0;
+	*cut = 0;
 	for (int i = 0; i < DEPTH; i++) {
 		struct kernfs_node *parent = parent_of(kn);
-		long n;
 
 		if (!parent)
-			return len;
-		if (len > PATH_SOFT)
+			return;
+		if (add_name(names, len, PEEK(kn, name)))
 			break;
-		n = bpf_probe_read_kernel_str(names + len, NAME, PEEK(kn, name));
-		if (n <= 0 || n > NAME)
-			break;
-		len += n;
 		kn = parent;
 	}
 	*cut = 1;
-	return len;
 }
 
 /* Hands over the path of a cgroup, once. Later the cgroup may be gone. */
@@ -179,12 +189,11 @@ static __always_inline u64 note_cgroup(struct task_struct *task, struct cgroup_r
 	record->head.kind = KIND_CGROUP;
 	record->head.flags = 0;
 	record->id = id;
-	record->cut = 0;
 	record->unused = 0;
-	len = cgroup_names(kn, record->names, &record->cut);
+	cgroup_names(kn, record->names, &record->names_len, &record->cut);
+	len = *(volatile u16 *)&record->names_len;
 	if (len > PATH)
 		return id;
-	record->names_len = len;
 	record->head.len = CGROUP_HEAD + len;
 	if (!hand_over(record, CGROUP_HEAD + len, LOST_CGROUP))
 		bpf_map_update_elem(&known_cgroups, &id, &yes, BPF_ANY);
@@ -192,37 +201,32 @@ static __always_inline u64 note_cgroup(struct task_struct *task, struct cgroup_r
 }
 
 /* Writes the names from a file up to the root of its mount namespace. */
-static __always_inline u64 file_names(struct file *file, u8 *names, u16 *cut)
+static __always_inline void file_names(struct file *file, u8 *names, u16 *len, u16 *cut)
 {
 	struct dentry *dentry = PEEK(file, f_path.dentry);
 	struct vfsmount *vfsmount = PEEK(file, f_path.mnt);
 	struct mount *mount =
 		(void *)vfsmount - bpf_core_field_offset(((struct mount *)0)->mnt);
-	u64 len = 0;
 
+	*len = 0;
+	*cut = 0;
 	for (int i = 0; i < DEPTH; i++) {
 		struct dentry *parent = PEEK(dentry, d_parent);
-		long n;
 
 		if (dentry == PEEK(mount, mnt.mnt_root) || dentry == parent) {
 			struct mount *above = PEEK(mount, mnt_parent);
 
 			if (above == mount || !above)
-				return len;
+				return;
 			dentry = PEEK(mount, mnt_mountpoint);
 			mount = above;
 			continue;
 		}
-		if (len > PATH_SOFT)
+		if (add_name(names, len, PEEK(dentry, d_name.name)))
 			break;
-		n = bpf_probe_read_kernel_str(names + len, NAME, PEEK(dentry, d_name.name));
-		if (n <= 0 || n > NAME)
-			break;
-		len += n;
 		dentry = parent;
 	}
 	*cut = 1;
-	return len;
 }
 
 /* Reads what the current process executes out of its own memory. */
@@ -234,9 +238,8 @@ static __always_inline void read_image(struct mm_struct *mm, struct image *image
 
 	image->file = (u64)file;
 	image->arg_start = start;
-	image->exe_cut = 0;
 	image->argv_cut = 0;
-	image->exe_len = file_names(file, image->exe, &image->exe_cut);
+	file_names(file, image->exe, &image->exe_len, &image->exe_cut);
 	if (len > ARGV) {
 		len = ARGV;
 		image->argv_cut = 1;
@@ -271,8 +274,15 @@ static __always_inline struct image *seen_image(struct key *key)
 	return bpf_map_lookup_elem(&images, &seeded);
 }
 
+/* Whether both execute the same: a child that never executed anything, and its parent. */
+static __always_inline int is_same_image(struct mm_struct *mm, struct mm_struct *of_parent)
+{
+	return of_parent && PEEK(of_parent, arg_start) == PEEK(mm, arg_start) &&
+	       PEEK(of_parent, exe_file) == PEEK(mm, exe_file);
+}
+
 /* Finds what the current process executed: seen at exec, or had from its parent, or, where its
- * memory is still there, read now. */
+ * memory is still there, read now. What is read is kept for the parent's other children. */
 static __always_inline struct image *find_image(struct task_struct *task, struct task_struct *leader,
 						struct key *key, struct image *fresh)
 {
@@ -289,11 +299,13 @@ static __always_inline struct image *find_image(struct task_struct *task, struct
 	parent = GET(leader, real_parent);
 	parent = GET(parent, group_leader);
 	of_parent = key_of(parent);
-	image = bpf_map_lookup_elem(&images, &of_parent);
+	image = seen_image(&of_parent);
 	if (image && image->arg_start == PEEK(mm, arg_start) &&
 	    (!image->file || image->file == (u64)PEEK(mm, exe_file)))
 		return image;
 	read_image(mm, fresh);
+	if (!image && is_same_image(mm, GET(parent, mm)))
+		bpf_map_update_elem(&images, &of_parent, fresh, BPF_NOEXIST);
 	return fresh;
 }
 
@@ -479,7 +491,8 @@ int process_exit(u64 *ctx)
 	}
 	record->head.len = len;
 	hand_over(record, len, LOST_EXIT);
-	bpf_map_delete_elem(&images, &key);
+	if (bpf_map_lookup_elem(&images, &key))
+		bpf_map_delete_elem(&images, &key);
 	return 0;
 }
 
@@ -703,7 +716,9 @@ static __always_inline void note_victim(struct key *key, struct task_struct *tas
 	limit = limit_of(task);
 	oom->memcg = limit != 0;
 	oom->cut = 0;
-	oom->names_len = limit ? cgroup_names(PEEK(limit, kn), oom->names, &oom->cut) : 0;
+	oom->names_len = 0;
+	if (limit)
+		cgroup_names(PEEK(limit, kn), oom->names, &oom->names_len, &oom->cut);
 	bpf_map_update_elem(&victims, key, oom, BPF_ANY);
 }
 

@@ -87,7 +87,8 @@ enum { KILLER_HEAD = 48, SEEDED = 1 };
 struct oom {
 	u16 memcg;
 	u16 cut;
-	u32 names_len;
+	u16 names_len;
+	u16 unused;
 	u8 names[PATH];
 };
 

@@ -90,7 +90,7 @@ fn build() -> anyhow::Result<Built> {
         let object = folder.path().join(name);
         compile(flags, &object)?;
         let bytes = fs::read(&object).with_context(|| format!("read {}", object.display()))?;
-        manifest.push_str(&format!("sha256 {} {name}\n", sha256(&object)?));
+        manifest.extend(["sha256 ", &sha256(&object)?, " ", name, "\n"]);
         files.push((name.to_owned(), bytes));
     }
     files.push((MANIFEST.to_owned(), manifest.into_bytes()));
