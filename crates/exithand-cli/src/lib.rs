@@ -4,6 +4,7 @@
 //! a function `run`, which writes results to the writer it is given. [`app`] ties them together.
 
 pub mod app;
+pub mod ask;
 pub mod cli;
 pub mod completions;
 pub mod doctor;

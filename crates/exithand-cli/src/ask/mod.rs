@@ -1,0 +1,11 @@
+//! Questions to the recorder: what `why`, `history`, `stats` and `watch` have in common.
+//!
+//! What is printed is made by pure functions of a record and a [`Scene`](scene::Scene): who reads
+//! it, when and where.
+
+pub mod amount;
+pub mod crash_loop;
+pub mod scene;
+pub mod sent;
+pub mod tale;
+pub mod when;
