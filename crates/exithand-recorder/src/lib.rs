@@ -8,7 +8,12 @@
 //! and a [`Gap`] wherever records were lost. What is lost is never lost silently.
 
 pub mod event;
+pub mod filter;
+pub mod history;
 pub mod record;
+pub mod store;
 
 pub use event::{Event, Gap, LossCause, Source};
+pub use filter::{Filter, KillerFilter, OomFilter, OutcomeKind, Pattern};
+pub use history::{Answer, GroupBy, History, HistoryError, Order, Query, Stats, StatsQuery, Tally};
 pub use record::{Argv, ExitRecord, Killer, Link, Oom, OomScope, Parent, Place, Usage, WallTime};

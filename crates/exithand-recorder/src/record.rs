@@ -52,6 +52,24 @@ pub struct ExitRecord {
     pub namespace_init: bool,
 }
 
+impl ExitRecord {
+    /// Returns its pid; `None` where it had none in the recorder's pid namespace.
+    pub fn pid(&self) -> Option<u32> {
+        self.token
+            .pid()
+            .map(|pid| pid.as_raw_nonzero().get().unsigned_abs())
+    }
+
+    /// Returns its name in the form of older kernels, if `token` has the other form.
+    pub fn older_token(&self) -> Option<Token> {
+        let older = Token::of_start(self.token.pid(), self.start_ticks?);
+        Some(match self.token.boot_id() {
+            Some(boot) => older.of_boot(boot),
+            None => older,
+        })
+    }
+}
+
 /// A process as its child's record names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {

@@ -1,0 +1,5 @@
+//! The history on disk: one SQLite file.
+
+mod error;
+
+pub use error::StoreError;
