@@ -10,6 +10,7 @@
 pub mod event;
 pub mod filter;
 pub mod history;
+pub mod json;
 pub mod record;
 pub mod store;
 
