@@ -37,7 +37,9 @@ pub fn rough(duration: Duration) -> String {
         (DAY.., _) => whole(HOUR),
         (HOUR.., _) => whole(MINUTE),
         (10.., _) => whole(1),
-        (seconds @ 1.., millis) => Duration::from_millis(seconds * 1000 + u64::from(millis) / 100 * 100),
+        (seconds @ 1.., millis) => {
+            Duration::from_millis(seconds * 1000 + u64::from(millis) / 100 * 100)
+        }
         (0, millis @ 1..) => Duration::from_millis(millis.into()),
         (0, 0) => Duration::from_micros(duration.subsec_micros().into()),
     };

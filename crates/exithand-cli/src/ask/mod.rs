@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod crash_loop;
+pub mod gap;
 pub mod scene;
 pub mod sent;
 pub mod tale;

@@ -57,35 +57,110 @@ fn by_kernel(signal: Signal) -> Sent {
 
 /// The reasons of faults: signal, code, name, what the process did.
 const FAULTS: [(i32, i32, &str, &str); 29] = [
-    (4, 1, "ILL_ILLOPC", "ran an instruction that this CPU does not have"),
-    (4, 2, "ILL_ILLOPN", "ran an instruction with an operand that this CPU does not allow"),
-    (4, 3, "ILL_ILLADR", "ran an instruction with an address that this CPU does not allow"),
+    (
+        4,
+        1,
+        "ILL_ILLOPC",
+        "ran an instruction that this CPU does not have",
+    ),
+    (
+        4,
+        2,
+        "ILL_ILLOPN",
+        "ran an instruction with an operand that this CPU does not allow",
+    ),
+    (
+        4,
+        3,
+        "ILL_ILLADR",
+        "ran an instruction with an address that this CPU does not allow",
+    ),
     (4, 4, "ILL_ILLTRP", "ran a trap that this CPU does not have"),
-    (4, 5, "ILL_PRVOPC", "ran an instruction that only the kernel may run"),
-    (4, 6, "ILL_PRVREG", "used a register that only the kernel may use"),
+    (
+        4,
+        5,
+        "ILL_PRVOPC",
+        "ran an instruction that only the kernel may run",
+    ),
+    (
+        4,
+        6,
+        "ILL_PRVREG",
+        "used a register that only the kernel may use",
+    ),
     (4, 7, "ILL_COPROC", "met an error of a coprocessor"),
     (4, 8, "ILL_BADSTK", "met an error of the internal stack"),
-    (5, 1, "TRAP_BRKPT", "met a breakpoint, and no debugger was there"),
-    (5, 2, "TRAP_TRACE", "was traced step by step, and no debugger was there"),
+    (
+        5,
+        1,
+        "TRAP_BRKPT",
+        "met a breakpoint, and no debugger was there",
+    ),
+    (
+        5,
+        2,
+        "TRAP_TRACE",
+        "was traced step by step, and no debugger was there",
+    ),
     (7, 1, "BUS_ADRALN", "used an address that is not aligned"),
-    (7, 2, "BUS_ADRERR", "read or wrote a mapped file beyond its end, or memory that is not there"),
-    (7, 3, "BUS_OBJERR", "used memory that the hardware could not read"),
+    (
+        7,
+        2,
+        "BUS_ADRERR",
+        "read or wrote a mapped file beyond its end, or memory that is not there",
+    ),
+    (
+        7,
+        3,
+        "BUS_OBJERR",
+        "used memory that the hardware could not read",
+    ),
     (7, 4, "BUS_MCEERR_AR", "used memory that is broken"),
     (7, 5, "BUS_MCEERR_AO", "has memory that is broken"),
     (8, 1, "FPE_INTDIV", "divided an integer by zero"),
     (8, 2, "FPE_INTOVF", "overflowed an integer"),
-    (8, 3, "FPE_FLTDIV", "divided a floating-point number by zero"),
+    (
+        8,
+        3,
+        "FPE_FLTDIV",
+        "divided a floating-point number by zero",
+    ),
     (8, 4, "FPE_FLTOVF", "overflowed a floating-point number"),
     (8, 5, "FPE_FLTUND", "made a floating-point number too small"),
     (8, 6, "FPE_FLTRES", "made a floating-point number inexact"),
-    (8, 7, "FPE_FLTINV", "asked for a floating-point operation that has no result"),
-    (11, 1, "SEGV_MAPERR", "read or wrote memory that is not mapped"),
-    (11, 2, "SEGV_ACCERR", "used memory in a way that its mapping does not allow"),
+    (
+        8,
+        7,
+        "FPE_FLTINV",
+        "asked for a floating-point operation that has no result",
+    ),
+    (
+        11,
+        1,
+        "SEGV_MAPERR",
+        "read or wrote memory that is not mapped",
+    ),
+    (
+        11,
+        2,
+        "SEGV_ACCERR",
+        "used memory in a way that its mapping does not allow",
+    ),
     (11, 3, "SEGV_BNDERR", "left the bounds of an object"),
-    (11, 4, "SEGV_PKUERR", "used memory that a protection key guards"),
+    (
+        11,
+        4,
+        "SEGV_PKUERR",
+        "used memory that a protection key guards",
+    ),
     (11, 8, "SEGV_MTEAERR", "used memory with the wrong tag"),
     (11, 9, "SEGV_MTESERR", "used memory with the wrong tag"),
-    (31, 1, "SYS_SECCOMP", "made a system call that its seccomp filter forbids"),
+    (
+        31,
+        1,
+        "SYS_SECCOMP",
+        "made a system call that its seccomp filter forbids",
+    ),
 ];
 
 fn fault(signal: Signal, code: i32) -> Sent {
@@ -125,8 +200,17 @@ mod tests {
             }
         );
         // A code means something else with another signal.
-        assert!(matches!(sent(Signal::from_number(8).unwrap(), 1), Sent::Fault { code: Some("FPE_INTDIV"), .. }));
-        assert!(matches!(sent(Signal::SEGV, 99), Sent::Fault { code: None, .. }));
+        assert!(matches!(
+            sent(Signal::from_number(8).unwrap(), 1),
+            Sent::Fault {
+                code: Some("FPE_INTDIV"),
+                ..
+            }
+        ));
+        assert!(matches!(
+            sent(Signal::SEGV, 99),
+            Sent::Fault { code: None, .. }
+        ));
         assert!(matches!(sent(Signal::SEGV, i32::MIN), Sent::Call(_)));
     }
 }

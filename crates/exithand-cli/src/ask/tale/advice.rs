@@ -90,7 +90,10 @@ fn log(record: &ExitRecord, scene: &Scene) -> Advice {
         let (since, until) = (scene.format(since, form), scene.format(until, form));
         return Advice {
             purpose: "What it wrote around that minute",
-            command: format!("{tool} logs --since {since} --until {until} {}", word(container)),
+            command: format!(
+                "{tool} logs --since {since} --until {until} {}",
+                word(container)
+            ),
         };
     }
     let whose = match (record.place.unit.as_deref(), record.pid()) {

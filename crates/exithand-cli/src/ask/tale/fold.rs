@@ -30,6 +30,9 @@ mod tests {
         assert_eq!(fold("one two three", 80), "one two three");
         assert_eq!(fold("a-very-long-word b", 5), "a-very-long-word\nb");
         assert_eq!(fold("", 5), "");
-        assert_eq!(fold("\u{e9}\u{e9} \u{e9}\u{e9}", 5), "\u{e9}\u{e9} \u{e9}\u{e9}");
+        assert_eq!(
+            fold("\u{e9}\u{e9} \u{e9}\u{e9}", 5),
+            "\u{e9}\u{e9} \u{e9}\u{e9}"
+        );
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn sentence(record: &ExitRecord, scene: &Scene) -> String {
     };
     let ended = match record.outcome {
         Outcome::Exited(0) => "ended well, with exit status 0,".to_owned(),
-        Outcome::Exited(status) => format!("ended by itself with exit status {status}"),
+        Outcome::Exited(status) => format!("ended by itself with exit status {status},"),
         Outcome::Killed {
             signal,
             core_dumped: false,

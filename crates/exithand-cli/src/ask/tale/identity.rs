@@ -51,7 +51,10 @@ fn what(record: &ExitRecord) -> Option<String> {
 fn where_it_ran(record: &ExitRecord, scene: &Scene) -> Option<String> {
     let place = &record.place;
     let user = record.uid.map(|uid| format!("run by {}", scene.user(uid)));
-    let unit = place.unit.as_deref().map(|it| format!("in {}", printable(it.as_bytes())));
+    let unit = place
+        .unit
+        .as_deref()
+        .map(|it| format!("in {}", printable(it.as_bytes())));
     let container = place.container.as_deref().map(|it| {
         let id: String = it.chars().take(SHORT_ID).collect();
         format!("in container {}", printable(id.as_bytes()))

@@ -52,7 +52,10 @@ fn out_of_memory(record: &ExitRecord, oom: &Oom) -> String {
 }
 
 fn is_itself(record: &ExitRecord, killer: &Killer) -> bool {
-    let pid = record.token.pid().map(|it| it.as_raw_nonzero().get().unsigned_abs());
+    let pid = record
+        .token
+        .pid()
+        .map(|it| it.as_raw_nonzero().get().unsigned_abs());
     pid == Some(killer.pid)
 }
 
@@ -67,7 +70,10 @@ fn by_itself(signal: Signal, call: &str) -> String {
 }
 
 fn by_another(record: &ExitRecord, killer: &Killer, call: &str, scene: &Scene) -> String {
-    let is_parent = record.parent.as_ref().is_some_and(|it| it.pid == killer.pid);
+    let is_parent = record
+        .parent
+        .as_ref()
+        .is_some_and(|it| it.pid == killer.pid);
     let relation = if is_parent { "its parent, " } else { "" };
     let what = match record.outcome {
         Outcome::Killed { signal, .. } if signal != killer.signal => killer.signal.to_string(),
@@ -79,11 +85,11 @@ fn by_another(record: &ExitRecord, killer: &Killer, call: &str, scene: &Scene) -
         chain => {
             let chain = chain.iter().rev().map(|it| link(&it.comm, it.pid));
             let chain = chain.collect::<Vec<_>>().join(" > ");
-            format!(", whose parents are {chain}")
+            format!(" The parents of that {}: {chain}.", program(&killer.comm))
         }
     };
     let meaning = by_systemd(killer);
-    format!("{what} came from {relation}{who}, by {call}{chain}.{meaning}")
+    format!("{what} came from {relation}{who}, by {call}.{chain}{meaning}")
 }
 
 /// Names a killer: `kill (pid 4103, /usr/bin/kill) of root in watchdog.service`.
@@ -94,7 +100,9 @@ fn describe(killer: &Killer, scene: &Scene) -> String {
         Some(exe) if !exe.ends_with(&format!("/{comm}")) => format!(", {exe}"),
         _ => String::new(),
     };
-    let user = killer.uid.map_or_else(String::new, |uid| format!(" of {}", scene.user(uid)));
+    let user = killer
+        .uid
+        .map_or_else(String::new, |uid| format!(" of {}", scene.user(uid)));
     let unit = killer.unit.as_deref().map_or_else(String::new, |unit| {
         format!(" in {}", printable(unit.as_bytes()))
     });

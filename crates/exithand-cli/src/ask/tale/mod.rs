@@ -10,11 +10,12 @@ mod names;
 mod usage;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use exithand_recorder::{ExitRecord, Gap};
 
 pub use company::{Circle, circle};
+pub(crate) use names::shell_word;
 pub use names::{command_line, link, program};
 
 use super::crash_loop::CrashLoop;

@@ -61,7 +61,10 @@ mod tests {
     #[test]
     fn a_command_line_can_be_pasted_and_does_no_harm() {
         for (words, text) in [
-            (&[&b"nginx"[..], b"-g", b"daemon off;"][..], "nginx -g 'daemon off;'"),
+            (
+                &[&b"nginx"[..], b"-g", b"daemon off;"][..],
+                "nginx -g 'daemon off;'",
+            ),
             (&[b"sh", b"-c", b"it's"], r"sh -c 'it'\''s'"),
             (&[b"echo", b"", b"$HOME"], "echo '' '$HOME'"),
             (&[b"a\x1b[2J\nb", b"\xff"], r"'a\u{1b}[2J\nb' '\xff'"),
