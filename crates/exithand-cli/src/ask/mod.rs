@@ -5,8 +5,13 @@
 
 pub mod amount;
 pub mod crash_loop;
+pub mod csv;
+pub mod filter_args;
 pub mod gap;
+pub mod rows;
 pub mod scene;
 pub mod sent;
+pub mod table;
 pub mod tale;
+pub mod target;
 pub mod when;
