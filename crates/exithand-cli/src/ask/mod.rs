@@ -4,10 +4,12 @@
 //! it, when and where.
 
 pub mod amount;
+pub mod buckets;
 pub mod crash_loop;
 pub mod csv;
 pub mod filter_args;
 pub mod gap;
+pub mod plot;
 pub mod rows;
 pub mod scene;
 pub mod sent;
