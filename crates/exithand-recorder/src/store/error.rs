@@ -1,7 +1,9 @@
 //! What can be wrong with a store.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,36 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// Its last records are in a log that only a writer can take in.
+    #[error(
+        "the history at {} was not closed, and nobody may write there: copy it and the file {}-wal to a folder of yours",
+        path.display(), path.display()
+    )]
+    Unclosed {
+        /// The store.
+        path: PathBuf,
+    },
+    /// It is something else.
+    #[error("{} is no history: name another file with --store", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no room left.
+    #[error("no room for the history at {}: free some, or set a lower limit", path.display())]
+    Full {
+        /// The store.
+        path: PathBuf,
+    },
+    /// It is as large as it may be, and a reader keeps it from shrinking.
+    #[error(
+        "the history at {} is as large as it may be, and a program that reads it keeps old records in it: end that program",
+        path.display()
+    )]
+    Pinned {
+        /// The store.
+        path: PathBuf,
+    },
     /// SQLite failed in another way.
     #[error("the history at {}", path.display())]
     Sqlite {
@@ -92,4 +124,28 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Sorts what SQLite says into what can be done about it.
+pub(crate) fn from_sqlite(path: &Path, error: rusqlite::Error) -> StoreError {
+    let path = path.to_owned();
+    let damaged = |error: &rusqlite::Error| StoreError::Damaged {
+        path: path.clone(),
+        what: error.to_string(),
+    };
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => return damaged(&error),
+        Some(ErrorCode::ReadOnly) => return StoreError::ReadOnly { path },
+        Some(ErrorCode::PermissionDenied) => return StoreError::Denied { path },
+        Some(ErrorCode::DiskFull) => return StoreError::Full { path },
+        _ => {}
+    }
+    match error {
+        // The tables hold what no exithand wrote.
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::Utf8Error(..) => damaged(&error),
+        source => StoreError::Sqlite { path, source },
+    }
 }
