@@ -60,7 +60,8 @@ mod sys;
 mod wire;
 
 pub use error::Error;
+pub use exithand::{ParseStatusPolicyError, StatusPolicy};
 pub use mount::unmount;
 pub use mountinfo::is_mounted;
-pub use options::{Access, Limits, Options, ParseStatusPolicyError, StatusPolicy, Visibility};
+pub use options::{Access, Limits, Options, Visibility};
 pub use serve::serve;

@@ -14,10 +14,10 @@ use crate::duration;
 use crate::failure::Failure;
 use crate::select::user;
 
-/// Selects records; all that is given must hold.
+/// Selects records by the time of the end.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Which records")]
-pub struct FilterArgs {
+pub struct TimeArgs {
     /// Only what ended at this moment or later
     ///
     /// `2 hours ago`, `1h30m` (as long ago), `10:30` (the last one), `yesterday`, `2026-11-24`,
@@ -28,7 +28,12 @@ pub struct FilterArgs {
     /// Only what ended before this moment
     #[arg(long, value_name = "WHEN", value_parser = when::parse_now, allow_hyphen_values = true)]
     pub until: Option<WallTime>,
+}
 
+/// Selects records by all but their time; all that is given must hold.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Which records")]
+pub struct FilterArgs {
     /// Only processes, or programs, of this name; `*` stands for any text
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub name: Vec<Pattern>,
@@ -106,14 +111,13 @@ pub enum Memory {
     Global,
 }
 
-impl FilterArgs {
-    /// Returns the filter.
+impl TimeArgs {
+    /// Adds the times to a filter.
     ///
     /// # Errors
     ///
-    /// A usage failure for what no record can be.
-    pub fn filter(&self) -> Result<Filter, Failure> {
-        let crossed = |one: Option<Duration>, other| one.zip(other).is_some_and(|(a, b)| a > b);
+    /// A usage failure for a time that is over before it begins.
+    pub fn restrict(&self, filter: Filter) -> Result<Filter, Failure> {
         if self
             .since
             .zip(self.until)
@@ -122,7 +126,26 @@ impl FilterArgs {
             let advice = "--since is not before --until: nothing can have ended between them";
             return Err(Failure::Usage(anyhow!(advice)));
         }
-        if crossed(self.min_runtime, self.max_runtime) {
+        Ok(Filter {
+            since: self.since,
+            until: self.until,
+            ..filter
+        })
+    }
+}
+
+impl FilterArgs {
+    /// Returns the filter.
+    ///
+    /// # Errors
+    ///
+    /// A usage failure for what no record can be.
+    pub fn filter(&self) -> Result<Filter, Failure> {
+        let crossed = self
+            .min_runtime
+            .zip(self.max_runtime)
+            .is_some_and(|(min, max)| min > max);
+        if crossed {
             let advice = "--min-runtime is longer than --max-runtime: nothing can have run so long";
             return Err(Failure::Usage(anyhow!(advice)));
         }
@@ -134,8 +157,6 @@ impl FilterArgs {
         });
         let statuses = self.status.iter().copied().map(OutcomeKind::ExitedWith);
         Ok(Filter {
-            since: self.since,
-            until: self.until,
             pids: self.pid.clone(),
             names: self.name.clone(),
             users: self.user.clone(),
@@ -195,6 +216,8 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
+        time: TimeArgs,
+        #[command(flatten)]
         filter: FilterArgs,
     }
 
@@ -202,8 +225,13 @@ mod tests {
         Line::try_parse_from(["x"].iter().chain(args))
     }
 
+    fn read(args: &[&str]) -> Result<Filter, Failure> {
+        let line = parse(args).unwrap();
+        line.filter.filter().and_then(|it| line.time.restrict(it))
+    }
+
     fn filter(args: &[&str]) -> Filter {
-        parse(args).unwrap().filter.filter().unwrap()
+        read(args).unwrap()
     }
 
     #[test]
@@ -290,7 +318,7 @@ mod tests {
             &["--since", "1h", "--until", "2h"][..],
             &["--min-runtime", "2s", "--max-runtime", "1s"],
         ] {
-            let refused = parse(args).unwrap().filter.filter().unwrap_err();
+            let refused = read(args).unwrap_err();
             assert!(matches!(refused, Failure::Usage(_)), "{args:?}");
         }
         for args in [

@@ -9,6 +9,10 @@ pub mod crash_loop;
 pub mod csv;
 pub mod filter_args;
 pub mod gap;
+#[cfg(test)]
+pub(crate) mod kept;
+pub mod open;
+pub mod pages;
 pub mod plot;
 pub mod rows;
 pub mod scene;

@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 
 use exithand::{Outcome, Signal, Why};
 use exithand_recorder::{
-    Argv, ExitRecord, Gap, Killer, Link, LossCause, Oom, OomScope, Parent, Place, Usage,
+    Argv, ExitRecord, Gap, Killer, Link, LossCause, Oom, OomScope, Parent, Place, Usage, WallTime,
 };
 
-use super::{Case, tell};
+use super::{Case, Details, tell};
 use crate::ask::crash_loop::crash_loops;
 use crate::ask::scene::tests::{at, scene};
 
@@ -94,15 +94,21 @@ fn killer(pid: u32, comm: &str, signal: Signal, code: i32) -> Killer {
     }
 }
 
-/// Tells a record of which nothing else is known.
-fn alone(record: &ExitRecord) -> String {
-    let case = Case {
+/// A record beside which nothing else is known.
+fn case_of(record: &ExitRecord) -> Case<'_> {
+    Case {
         record,
         nearby: &[],
         gaps: &[],
+        later_gaps: &[],
         crash_loop: None,
-    };
-    tell(&case, &scene())
+        details: Details::Told,
+    }
+}
+
+/// Tells a record beside which nothing else is known.
+fn alone(record: &ExitRecord) -> String {
+    tell(&case_of(record), &scene())
 }
 
 /// Names records apart.
@@ -262,10 +268,9 @@ fn a_crash_loop() {
     let failures = numbered((0..14).map(failure).collect());
     let loops = crash_loops(&failures);
     let case = Case {
-        record: &failures[0],
         nearby: &failures,
-        gaps: &[],
         crash_loop: loops.first(),
+        ..case_of(&failures[0])
     };
     reads(
         &tell(&case, &scene()),
@@ -292,10 +297,8 @@ fn a_unit_that_was_stopped() {
     };
     let all = numbered(vec![stopped; 5]);
     let case = Case {
-        record: &all[2],
         nearby: &all,
-        gaps: &[],
-        crash_loop: None,
+        ..case_of(&all[2])
     };
     reads(
         &tell(&case, &scene()),
@@ -323,11 +326,10 @@ fn an_end_that_nobody_saw_in_a_gap() {
         lost: Some(14),
         cause: LossCause::RingFull,
     };
+    let unseen = record("x", unknown);
     let case = Case {
-        record: &record("x", unknown),
-        nearby: &[],
         gaps: &[gap],
-        crash_loop: None,
+        ..case_of(&unseen)
     };
     reads(
         &tell(&case, &scene()),
@@ -336,6 +338,39 @@ x (pid 4242) ended 3 minutes ago (2026-11-24 13:42:07 CET). How it ended is not
 known: zombie of another user, not yet reaped. Records may be missing here: 14
 records were lost between 2026-11-24 13:42:05 and 2026-11-24 13:42:09 (the
 kernel's buffer was full).
+What was logged around that minute:
+  journalctl _PID=4242 --since '2026-11-24 13:41:07' --until '2026-11-24 13:43:07'
+",
+    );
+}
+
+#[test]
+fn what_is_withheld_or_may_have_followed_is_said() {
+    let stop = |minutes: i64| Gap {
+        from: WallTime {
+            unix_ns: at("2026-11-24T12:43:00Z").unix_ns + minutes * 60_000_000_000,
+        },
+        to: at("2026-11-24T12:45:00Z"),
+        lost: None,
+        cause: LossCause::NotRunning,
+    };
+    let other = ExitRecord {
+        uid: Some(33),
+        ..record("x", killed(Signal::TERM))
+    };
+    let case = Case {
+        later_gaps: &[stop(0), stop(1)],
+        details: Details::Withheld,
+        ..case_of(&other)
+    };
+    reads(
+        &tell(&case, &scene()),
+        "\
+x (pid 4242) was killed by SIGTERM 3 minutes ago (2026-11-24 13:42:07 CET). It
+was run by www-data. The rest is told to www-data and root only, unless the
+recorder runs with --details. A later end may be missing: no recorder was
+running between 2026-11-24 13:44:00 and 2026-11-24 13:45:00, and 1 other gap
+before.
 What was logged around that minute:
   journalctl _PID=4242 --since '2026-11-24 13:41:07' --until '2026-11-24 13:43:07'
 ",
