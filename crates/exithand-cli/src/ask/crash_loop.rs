@@ -41,8 +41,8 @@ pub struct CrashLoop {
 /// Finds the loops in `records`, the largest first.
 ///
 /// A loop is five failures or more, of one name in one unit and container and of one user, without
-/// a success between them, each within a minute of its start and not later than ten minutes after
-/// the one before.
+/// a success between them: each was started after the one before had failed, failed within a minute
+/// of its start, and not later than ten minutes after the one before.
 pub fn crash_loops(records: &[ExitRecord]) -> Vec<CrashLoop> {
     let mut by_age: Vec<&ExitRecord> = records.iter().collect();
     by_age.sort_by_key(|record| record.ended);
@@ -51,6 +51,11 @@ pub fn crash_loops(records: &[ExitRecord]) -> Vec<CrashLoop> {
     for record in by_age {
         let key = key(record);
         let next = failed_early(record);
+        let before = running.get(&key).map(|it| it.last);
+        // What ran beside the one before was not started because that one failed.
+        if next.is_some() && before.is_some_and(|end| is_beside(record, end)) {
+            continue;
+        }
         let goes_on = |it: &CrashLoop| {
             next.is_some() && record.ended.unix_ns.abs_diff(it.last.unix_ns) <= LONGEST_REST_NS
         };
@@ -81,6 +86,12 @@ fn key(record: &ExitRecord) -> Key<'_> {
     let place = &record.place;
     let container = place.container.as_deref();
     (&record.comm, place.unit.as_deref(), container, record.uid)
+}
+
+/// Says whether a process had started before `end`.
+fn is_beside(record: &ExitRecord, end: WallTime) -> bool {
+    let runtime = i64::try_from(record.runtime_ns.unwrap_or(0)).unwrap_or(i64::MAX);
+    record.ended.unix_ns.saturating_sub(runtime) < end.unix_ns
 }
 
 /// Returns how long a process ran that failed soon after its start; `None` for all others.
@@ -143,14 +154,15 @@ impl CrashLoop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ask::scene::tests::at;
     use crate::ask::tale::tests::record;
 
     /// Records of `app` a minute apart: how each ended and for how many seconds it ran.
     fn app(ends: &[(u8, u64)]) -> Vec<ExitRecord> {
-        let number = |at: usize| i64::try_from(at).unwrap();
-        let one = |(at, (status, seconds)): (usize, &(u8, u64))| {
+        let number = |place: usize| i64::try_from(place).unwrap();
+        let one = |(place, (status, seconds)): (usize, &(u8, u64))| {
             let mut record = record("app", Outcome::Exited(*status));
-            record.ended.unix_ns += number(at) * 60_000_000_000;
+            record.ended.unix_ns += number(place) * 60_000_000_000;
             record.runtime_ns = Some(seconds * 1_000_000_000);
             record
         };
@@ -186,6 +198,19 @@ mod tests {
         ] {
             assert_eq!(crash_loops(&app(ends)), [], "{ends:?}");
         }
+    }
+
+    #[test]
+    fn what_ends_together_is_no_loop() {
+        let mut records = app(&[(1, 30); 6]);
+        for record in &mut records {
+            record.ended = at("2026-11-24T12:42:07Z");
+        }
+        assert_eq!(crash_loops(&records), []);
+        // Two workers that fail and are started again side by side are one loop.
+        let mut pairs = app(&[(1, 2); 6]);
+        pairs.extend(app(&[(1, 2); 6]));
+        assert_eq!(crash_loops(&pairs)[0].times, 6);
     }
 
     #[test]
