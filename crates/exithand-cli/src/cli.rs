@@ -31,6 +31,7 @@ pub enum Command {
     Stats(crate::stats::Args),
     Mount(crate::mount_command::MountArgs),
     Umount(crate::mount_command::UmountArgs),
+    Record(crate::record_command::Args),
     Doctor(crate::doctor::Args),
     InstallNames(crate::install_names::Args),
     Completions(crate::completions::Args),

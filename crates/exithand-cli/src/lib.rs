@@ -23,6 +23,8 @@ pub mod names;
 pub mod output;
 pub mod pid_space;
 pub mod progress;
+pub mod record;
+pub mod record_command;
 pub mod select;
 pub mod stats;
 mod sys;

@@ -41,6 +41,9 @@ pub enum JsonError {
         "the line is of version {0}, and this exithand reads version 1: use the same version on both sides"
     )]
     Version(u8),
+    /// A line that has no place there.
+    #[error("this line of exithand's JSON does not belong here")]
+    Unexpected,
     /// A field says something that cannot be.
     #[error("the field {field:?} says {text:?}, which makes no sense there")]
     Field {

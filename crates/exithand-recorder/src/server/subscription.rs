@@ -1,0 +1,113 @@
+//! What waits for one subscriber, bounded: who does not read is let go.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+
+use crate::sight::{Policy, Sight, Viewer, reduced};
+use crate::{ExitRecord, Filter};
+
+/// How many lines may wait for a subscriber.
+pub const QUEUE_MAX_LINES: usize = 4096;
+/// How many bytes may.
+pub const QUEUE_MAX_BYTES: usize = 1 << 20;
+
+/// One subscriber's queue.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    viewer: Viewer,
+    filter: Filter,
+    lines: RefCell<VecDeque<Rc<str>>>,
+    bytes: Cell<usize>,
+    missed: Cell<Option<u64>>,
+    news: Notify,
+}
+
+/// What a subscriber is to be told.
+pub(crate) enum Told {
+    /// The whole record.
+    Full,
+    /// What is left of it.
+    Reduced,
+}
+
+/// What comes next for a subscriber.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// This line.
+    Line(Rc<str>),
+    /// Nothing any more: it did not keep up, and missed so many.
+    Dropped(u64),
+}
+
+impl Subscription {
+    pub(crate) fn new(viewer: Viewer, filter: Filter) -> Self {
+        Self {
+            viewer,
+            filter,
+            lines: RefCell::default(),
+            bytes: Cell::new(0),
+            missed: Cell::new(None),
+            news: Notify::new(),
+        }
+    }
+
+    /// Says what the subscriber is told of `record`, if anything.
+    pub(crate) fn wants(&self, policy: &Policy, record: &ExitRecord) -> Option<Told> {
+        match policy.sight(&self.viewer, record) {
+            Sight::Full if self.filter.matches(record) => Some(Told::Full),
+            // What it must not see must not show by the filter either.
+            Sight::Reduced if self.filter.matches(&reduced(record)) => Some(Told::Reduced),
+            _ => None,
+        }
+    }
+
+    /// Adds a line, or counts it as missed.
+    pub(crate) fn offer(&self, line: &Rc<str>) {
+        let mut lines = self.lines.borrow_mut();
+        if let Some(missed) = self.missed.get() {
+            self.missed.set(Some(missed + 1));
+            return;
+        }
+        let bytes = self.bytes.get() + line.len();
+        if lines.len() >= QUEUE_MAX_LINES || bytes > QUEUE_MAX_BYTES {
+            // What waits is not read in time either.
+            let missed = u64::try_from(lines.len()).unwrap_or(u64::MAX) + 1;
+            self.missed.set(Some(missed));
+            *lines = VecDeque::new();
+        } else {
+            self.bytes.set(bytes);
+            lines.push_back(Rc::clone(line));
+        }
+        self.news.notify_one();
+    }
+
+    /// Says whether the subscriber is being let go.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.missed.get().is_some()
+    }
+
+    /// Ends once the subscriber is to be let go.
+    pub(crate) async fn dropped(&self) {
+        while !self.is_dropped() {
+            self.news.notified().await;
+        }
+    }
+
+    /// Waits for what comes next.
+    pub(crate) async fn next(&self) -> Next {
+        loop {
+            if let Some(missed) = self.missed.get() {
+                return Next::Dropped(missed);
+            }
+            let line = self.lines.borrow_mut().pop_front();
+            if let Some(line) = line {
+                self.bytes.set(self.bytes.get() - line.len());
+                return Next::Line(line);
+            }
+            self.news.notified().await;
+        }
+    }
+}
