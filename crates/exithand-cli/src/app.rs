@@ -11,7 +11,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::{
     completions, doctor, history, id, install_names, kill_command, mount_command, record_command,
-    stats, sys, wait, why,
+    stats, sys, wait, watch, why,
 };
 
 /// Runs `exithand` with `args`, the name it was called by first.
@@ -44,6 +44,7 @@ fn subcommand(command: &Command) -> Result<ExitCode, Failure> {
         Command::Id(args) => id::run(args, out),
         Command::Why(args) => why::run(args, out),
         Command::History(args) => history::run(args, out),
+        Command::Watch(args) => watch::run(args, out),
         Command::Stats(args) => stats::run(args, out),
         Command::Mount(args) => mount_command::mount(args, out),
         Command::Umount(args) => mount_command::umount(args),

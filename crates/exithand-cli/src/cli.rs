@@ -28,6 +28,7 @@ pub enum Command {
     Id(crate::id::Args),
     Why(crate::why::Args),
     History(crate::history::Args),
+    Watch(crate::watch::Args),
     Stats(crate::stats::Args),
     Mount(crate::mount_command::MountArgs),
     Umount(crate::mount_command::UmountArgs),

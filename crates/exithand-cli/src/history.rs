@@ -3,16 +3,16 @@
 use std::io::Write;
 
 use clap::ValueEnum;
-use exithand_recorder::json::{GapLine, RecordLine};
+use exithand_recorder::json::GapLine;
 use exithand_recorder::{Order, Query};
 
 use crate::ask::filter_args::{FilterArgs, TimeArgs};
-use crate::ask::open::SourceArgs;
+use crate::ask::open::{SourceArgs, Via};
 use crate::ask::pages::{More, Page, each_page};
 use crate::ask::rows::{Row, rows};
 use crate::ask::scene::Scene;
 use crate::ask::table::Table;
-use crate::ask::{csv, gap};
+use crate::ask::{csv, gap, json_line};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 
@@ -98,6 +98,7 @@ pub fn run(args: &Args, mut out: impl Write) -> Result<ExitCode, Failure> {
     let mut printer = Printer {
         table: Table::new(),
         scene: Scene::here(),
+        via: opened.via(),
         order: query.order,
     };
     if args.csv {
@@ -132,6 +133,7 @@ fn most(args: &Args, on_terminal: bool) -> Option<u32> {
 struct Printer {
     table: Table,
     scene: Scene,
+    via: Via,
     order: Order,
 }
 
@@ -145,9 +147,8 @@ impl Printer {
         for row in rows(&page.records, &page.new_gaps, self.order) {
             match row {
                 Row::Record(record) => {
-                    let line = RecordLine::new(record);
-                    let near = page.has_gap_around(record);
-                    let line = if near { line.near_gap() } else { line };
+                    let near_gap = page.has_gap_around(record);
+                    let line = json_line(record, near_gap, self.via.details(record));
                     writeln!(out, "{line}")?;
                 }
                 Row::Gap(gap) => writeln!(out, "{}", GapLine::new(gap))?,
@@ -159,7 +160,14 @@ impl Printer {
     /// Prints the records; gaps have no columns, so they are told aside.
     fn csv(&mut self, page: &Page, out: &mut impl Write) -> Result<(), Failure> {
         for record in &page.records {
-            csv::record(record, page.has_gap_around(record), out)?;
+            csv::record(
+                &json_line(
+                    record,
+                    page.has_gap_around(record),
+                    self.via.details(record),
+                ),
+                out,
+            )?;
         }
         for gap in &page.new_gaps {
             anstream::eprintln!("exithand: {}", gap::words(gap, &self.scene));

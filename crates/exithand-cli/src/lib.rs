@@ -32,5 +32,6 @@ pub mod tally;
 pub mod target;
 pub mod text;
 pub mod wait;
+pub mod watch;
 pub mod why;
 pub mod word;

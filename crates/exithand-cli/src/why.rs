@@ -4,13 +4,13 @@ use std::io::Write;
 
 use anyhow::anyhow;
 use exithand::{ExitHandle, Pid};
-use exithand_recorder::json::RecordLine;
 use exithand_recorder::{
     Answer, ExitRecord, Filter, Gap, History, Order, Pattern, Query, WallTime,
 };
 
 use crate::ask::crash_loop::{CrashLoop, crash_loops};
 use crate::ask::gap;
+use crate::ask::json_line;
 use crate::ask::open::{Opened, SourceArgs};
 use crate::ask::pages::each_page;
 use crate::ask::scene::Scene;
@@ -132,12 +132,7 @@ impl Question<'_> {
         let touching = |gap: &&Gap| gap.touches(record.ended);
         let near: Vec<Gap> = gaps.iter().filter(touching).cloned().collect();
         if self.args.json {
-            let line = RecordLine::new(record);
-            let line = if near.is_empty() {
-                line
-            } else {
-                line.near_gap()
-            };
+            let line = json_line(record, !near.is_empty(), self.opened.details(record));
             writeln!(out, "{line}")?;
             return Ok(());
         }

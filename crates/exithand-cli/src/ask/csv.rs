@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use exithand_recorder::ExitRecord;
 use exithand_recorder::json::RecordLine;
 use serde_json::Value;
 
@@ -59,14 +58,8 @@ pub fn header(out: &mut impl Write) -> io::Result<()> {
 /// # Errors
 ///
 /// Those of the writer.
-pub fn record(record: &ExitRecord, near_gap: bool, out: &mut impl Write) -> io::Result<()> {
-    let written = RecordLine::new(record);
-    let written = if near_gap {
-        written.near_gap()
-    } else {
-        written
-    };
-    let value = serde_json::to_value(&written)?;
+pub fn record(record: &RecordLine, out: &mut impl Write) -> io::Result<()> {
+    let value = serde_json::to_value(record)?;
     line(COLUMNS.map(|name| cell(&value, name)), out)
 }
 
@@ -147,7 +140,7 @@ mod tests {
         });
         let mut out = Vec::new();
         header(&mut out).unwrap();
-        record(&it, true, &mut out).unwrap();
+        record(&RecordLine::new(&it).near_gap(), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         let [names, values] = &text.split("\r\n").take(2).collect::<Vec<_>>()[..] else {
             panic!("{text}");

@@ -11,6 +11,7 @@ pub mod filter_args;
 pub mod gap;
 #[cfg(test)]
 pub(crate) mod kept;
+pub mod notify;
 pub mod open;
 pub mod pages;
 pub mod plot;
@@ -21,3 +22,19 @@ pub mod table;
 pub mod tale;
 pub mod target;
 pub mod when;
+
+use exithand_recorder::ExitRecord;
+use exithand_recorder::json::RecordLine;
+
+use tale::Details;
+
+/// Writes a record as JSON, as much of it as the reader may know.
+pub fn json_line(record: &ExitRecord, near_gap: bool, details: Details) -> RecordLine {
+    let line = RecordLine::new(record);
+    let line = if near_gap { line.near_gap() } else { line };
+    match details {
+        Details::Told => line,
+        // What is not told would read as if there were no killer.
+        Details::Withheld => line.without_details(),
+    }
+}
