@@ -117,7 +117,7 @@ fn signal(outcome: &OsStr) -> Option<OsString> {
 }
 
 /// How long is looked back.
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 /// The columns that a terminal has room for beside the names.
 const COLUMNS: u64 = 49;
 /// In how many of the newest exits crash loops are looked for.

@@ -183,25 +183,25 @@ mod tests {
 
     #[test]
     fn a_grid_covers_all_that_was_asked_for() {
-        let grid = Grid::new(moment(95), moment(300), Duration::from_secs(60));
+        let grid = Grid::new(moment(95), moment(300), Duration::from_mins(1));
         assert_eq!((grid.first, grid.columns), (moment(60), 4));
         assert_eq!(grid.column(moment(60)), Some(0));
         assert_eq!(grid.column(moment(240)), Some(3));
         assert_eq!(grid.column(moment(0)), None);
-        let whole = Grid::new(moment(0), moment(60), Duration::from_secs(60));
+        let whole = Grid::new(moment(0), moment(60), Duration::from_mins(1));
         assert_eq!(whole.columns, 1, "the end is not part of it");
     }
 
     #[test]
     fn groups_are_added_up_and_sorted() {
-        let grid = Grid::new(moment(0), moment(180), Duration::from_secs(60));
+        let grid = Grid::new(moment(0), moment(180), Duration::from_mins(1));
         let tallies = [
             tally(0, Some("a"), 1),
             tally(60, Some("b"), 5),
             tally(120, Some("a"), 2),
             tally(120, None, 2),
         ];
-        let found = groups(&tallies, |it| it.cloned(), &grid);
+        let found = groups(&tallies, Option::<&OsString>::cloned, &grid);
         let seen: Vec<_> = found
             .iter()
             .map(|it| {

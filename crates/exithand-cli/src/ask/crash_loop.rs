@@ -15,7 +15,7 @@ use crate::text::printable;
 /// How often something has to fail in a row to be called a loop.
 const LEAST_TIMES: usize = 5;
 /// What ran longer had come up.
-pub const SHORT: Duration = Duration::from_secs(60);
+pub const SHORT: Duration = Duration::from_mins(1);
 /// What rests longer than this between two failures is no loop.
 const LONGEST_REST_NS: u64 = 600 * 1_000_000_000;
 

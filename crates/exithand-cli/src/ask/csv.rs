@@ -74,7 +74,7 @@ fn cell(line: &Value, name: &str) -> String {
         Some(Value::Array(words)) => {
             let words = words.iter().map(|word| word.as_str().unwrap_or_default());
             let quoted =
-                words.map(|word| shlex::try_quote(word).map_or_else(|_nul| word.into(), |it| it));
+                words.map(|word| shlex::try_quote(word).unwrap_or_else(|_nul| word.into()));
             quoted.collect::<Vec<_>>().join(" ")
         }
         Some(other) => other.to_string(),

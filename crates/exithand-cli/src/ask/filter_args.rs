@@ -1,10 +1,10 @@
 //! Which records are asked for, as the user says it.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::ValueEnum;
+use clap::builder::{StringValueParser, TypedValueParser};
 use exithand::Signal;
 use exithand_recorder::{Filter, KillerFilter, OomFilter, OutcomeKind, Pattern, WallTime};
 
@@ -35,7 +35,7 @@ pub struct TimeArgs {
 #[command(next_help_heading = "Which records")]
 pub struct FilterArgs {
     /// Only processes, or programs, of this name; `*` stands for any text
-    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    #[arg(long, value_name = "PATTERN", value_parser = parsed(|text| Pattern::new(text)))]
     pub name: Vec<Pattern>,
 
     /// Only those of these users, by name or number
@@ -43,11 +43,11 @@ pub struct FilterArgs {
     pub user: Vec<u32>,
 
     /// Only those of this systemd unit; `.service` may be left out, `*` stands for any text
-    #[arg(long, value_name = "PATTERN", value_parser = unit)]
+    #[arg(long, value_name = "PATTERN", value_parser = parsed(unit))]
     pub unit: Vec<Pattern>,
 
     /// Only those of the containers whose ids begin like this
-    #[arg(long, value_name = "ID", value_parser = container)]
+    #[arg(long, value_name = "ID", value_parser = parsed(container))]
     pub container: Vec<Pattern>,
 
     /// Only those with these pids
@@ -67,7 +67,7 @@ pub struct FilterArgs {
     pub signal: Vec<Signal>,
 
     /// Only those that this one killed: a pid, a unit or a name; `*` stands for any text
-    #[arg(long, value_name = "KILLER", value_parser = killer)]
+    #[arg(long, value_name = "KILLER", value_parser = parsed(killer))]
     pub killer: Option<KillerFilter>,
 
     /// Only those that the kernel killed for want of memory: a cgroup's, or the machine's
@@ -178,26 +178,29 @@ impl FilterArgs {
     }
 }
 
-fn pattern(text: &str) -> Result<Pattern, Infallible> {
-    Ok(Pattern::new(text))
+/// Makes a parser of what makes sense of every text.
+fn parsed<T: Clone + Send + Sync + 'static>(
+    parse: impl Fn(&str) -> T + Clone + Send + Sync + 'static,
+) -> impl TypedValueParser<Value = T> {
+    StringValueParser::new().map(move |text| parse(&text))
 }
 
 /// Completes the name of a unit.
-fn unit(text: &str) -> Result<Pattern, Infallible> {
-    Ok(if is_unit(text) || text.ends_with('*') {
+fn unit(text: &str) -> Pattern {
+    if is_unit(text) || text.ends_with('*') {
         Pattern::new(text)
     } else {
         Pattern::new(format!("{text}.{}", UNIT_KINDS[0]))
-    })
+    }
 }
 
-fn container(text: &str) -> Result<Pattern, Infallible> {
-    Ok(Pattern::new(format!("{}*", text.trim_end_matches('*'))))
+fn container(text: &str) -> Pattern {
+    Pattern::new(format!("{}*", text.trim_end_matches('*')))
 }
 
 /// Reads who killed: a pid, a unit or the name of a program.
-fn killer(text: &str) -> Result<KillerFilter, Infallible> {
-    Ok(if let Ok(pid) = text.parse() {
+fn killer(text: &str) -> KillerFilter {
+    if let Ok(pid) = text.parse() {
         KillerFilter::Pid(pid)
     } else if text == "*" {
         KillerFilter::Known
@@ -205,7 +208,7 @@ fn killer(text: &str) -> Result<KillerFilter, Infallible> {
         KillerFilter::Unit(Pattern::new(text))
     } else {
         KillerFilter::Name(Pattern::new(text))
-    })
+    }
 }
 
 #[cfg(test)]
@@ -283,7 +286,7 @@ mod tests {
         assert_eq!(it.outcomes, outcomes);
         assert_eq!(it.signals, [Signal::KILL, Signal::TERM]);
         assert!(it.failed_only);
-        assert_eq!(it.min_runtime, Some(Duration::from_secs(60)));
+        assert_eq!(it.min_runtime, Some(Duration::from_mins(1)));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub fn rows<'a>(records: &'a [ExitRecord], gaps: &'a [Gap], order: Order) -> Vec
             Order::Oldest => gap.to <= record.ended,
             _ => false,
         };
-        while let Some(gap) = left.next_if(&comes_first) {
+        while let Some(gap) = left.next_if(comes_first) {
             rows.push(Row::Gap(gap));
         }
         rows.push(Row::Record(record));

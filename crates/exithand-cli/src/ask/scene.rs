@@ -85,15 +85,15 @@ impl Scene {
 
     /// Writes how long ago a moment was: `3 minutes ago`.
     pub fn ago(&self, moment: WallTime) -> String {
-        let Ok(nanos) = u64::try_from(self.now.unix_ns.saturating_sub(moment.unix_ns)) else {
-            return "in the future by this clock".to_owned();
-        };
         const UNITS: [(u64, &str); 4] = [
             (86_400, "day"),
             (3_600, "hour"),
             (60, "minute"),
             (1, "second"),
         ];
+        let Ok(nanos) = u64::try_from(self.now.unix_ns.saturating_sub(moment.unix_ns)) else {
+            return "in the future by this clock".to_owned();
+        };
         let seconds = Duration::from_nanos(nanos).as_secs();
         let unit = UNITS.into_iter().find(|(size, _)| seconds >= *size);
         unit.map_or_else(

@@ -30,7 +30,11 @@ fn groups_are_counted_and_plotted() {
         "{}",
         ran.stdout
     );
-    assert!(lines[1].contains("NAME    highest column: "), "{}", ran.stdout);
+    assert!(
+        lines[1].contains("NAME    highest column: "),
+        "{}",
+        ran.stdout
+    );
     for (line, start) in [
         (2, "        7        7     0  looper"),
         (3, "        3        3     0  nginx"),

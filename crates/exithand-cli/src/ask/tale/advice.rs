@@ -61,7 +61,7 @@ fn core_dump(record: &ExitRecord) -> Option<Advice> {
 }
 
 fn memory(record: &ExitRecord) -> Option<Advice> {
-    let unit = record.place.unit.as_deref().map(|it| word(it));
+    let unit = record.place.unit.as_deref().map(word);
     match (record.oom.as_ref()?.scope, unit) {
         (OomScope::Memcg, Some(unit)) => Some(Advice {
             purpose: "Its memory limit, to be raised by MemoryMax= if that is too low",
