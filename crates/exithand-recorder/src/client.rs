@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::json::{JsonError, Line, parse_time};
 use crate::wire::{Kind, Refusal, Reply, Request, StatusLine, When};
-use crate::{Answer, Event, Filter, History, HistoryError, Query, Stats, StatsQuery};
+use crate::{Answer, Event, ExitRecord, Filter, History, HistoryError, Query, Stats, StatsQuery};
 
 /// Where a recorder listens by default.
 pub const DEFAULT_SOCKET: &str = "/run/exithand.sock";
@@ -124,12 +124,13 @@ impl Client {
         status.ok_or(ClientError::Nonsense(JsonError::Unexpected))
     }
 
-    /// Asks how a process ended; with [`When::Ended`], blocks until it has.
+    /// Asks for what everybody may know of a process that has ended; with [`When::Ended`], blocks
+    /// until it has.
     ///
     /// # Errors
     ///
     /// As [`ClientError`] says; [`Kind::NoRecord`] and [`Kind::Denied`] among its refusals.
-    pub fn outcome_when(&self, token: &Token, when: When) -> Result<Outcome, ClientError> {
+    pub fn ended(&self, token: &Token, when: When) -> Result<ExitRecord, ClientError> {
         let patience = match when {
             When::Now => Some(SHORT_PATIENCE),
             When::Ended => None,
@@ -141,7 +142,7 @@ impl Client {
         let mut found = None;
         self.ask(&request, patience, |reply| {
             if let Reply::Line(Line::Record(line)) = reply {
-                found = Some(line.to_outcome()?);
+                found = Some(line.to_record()?);
             }
             Ok(())
         })?;
@@ -268,7 +269,7 @@ fn next_line(peer: &mut Link) -> io::Result<Option<String>> {
 impl StatusSource for Client {
     /// Asks the recorder, for two seconds at most; `None` also where it is not there.
     fn outcome(&self, token: &Token) -> Option<Outcome> {
-        self.outcome_when(token, When::Now).ok()
+        self.ended(token, When::Now).ok().map(|it| it.outcome)
     }
 }
 
@@ -299,8 +300,8 @@ impl History for Client {
     }
 
     fn outcome(&self, token: &Token) -> Result<Option<Outcome>, HistoryError> {
-        match self.outcome_when(token, When::Now) {
-            Ok(outcome) => Ok(Some(outcome)),
+        match self.ended(token, When::Now) {
+            Ok(record) => Ok(Some(record.outcome)),
             Err(ClientError::Refused(refusal))
                 if matches!(refusal.error, Kind::NoRecord | Kind::NotYet) =>
             {

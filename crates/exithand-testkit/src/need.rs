@@ -41,6 +41,8 @@ pub enum Need {
     CgroupV1Pids,
     /// Exit events from the netlink process connector.
     ProcConnector,
+    /// Loading BPF programs that look at all of the machine, and the kernel's types for them.
+    Bpf,
     /// Opening `/dev/fuse`.
     Fuse,
     /// A program on the path.
@@ -68,6 +70,7 @@ impl Need {
             Self::CgroupV1Memory => probe::cgroup(Hierarchy::V1("memory")),
             Self::CgroupV1Pids => probe::cgroup(Hierarchy::V1("pids")),
             Self::ProcConnector => probe::proc_connector(),
+            Self::Bpf => probe::bpf(),
             Self::Fuse => probe::fuse(),
             Self::Program(name) => probe::program(name),
         }
@@ -111,6 +114,7 @@ impl fmt::Display for Need {
             Self::CgroupV1Memory => f.write_str("a writable cgroup v1 memory controller"),
             Self::CgroupV1Pids => f.write_str("a writable cgroup v1 pids controller"),
             Self::ProcConnector => f.write_str("the process connector (CONFIG_PROC_EVENTS, root)"),
+            Self::Bpf => f.write_str("BPF (CAP_BPF, CAP_PERFMON, /sys/kernel/btf/vmlinux)"),
             Self::Fuse => f.write_str("/dev/fuse"),
             Self::Program(name) => write!(f, "the program {name}"),
         }

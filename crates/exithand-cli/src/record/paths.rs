@@ -49,3 +49,10 @@ pub(crate) fn socket_path(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
 fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
+
+/// Returns the first of the usual sockets that is there.
+pub(crate) fn listening_socket() -> Option<PathBuf> {
+    let own = variable("XDG_RUNTIME_DIR").map(|it| PathBuf::from(it).join("exithand.sock"));
+    let usual = [Some(PathBuf::from(DEFAULT_SOCKET)), own];
+    usual.into_iter().flatten().find(|path| path.exists())
+}

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
-use aya::programs::{BtfTracePoint, RawTracePoint, links::FdLink};
+use aya::programs::{BtfTracePoint, ProgramError, RawTracePoint, links::FdLink};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 
 use super::Attach;
@@ -18,6 +18,9 @@ use super::seed::{self, IMAGE_BYTES, KEY_BYTES};
 const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
 const TP_BTF: &[u8] = aya::include_bytes_aligned!("../../bpf/tp_btf.o");
 const RAW_TP: &[u8] = aya::include_bytes_aligned!("../../bpf/raw_tp.o");
+
+/// How often to try to load a program.
+const LOADS_MAX: u32 = 10;
 
 /// What the ring can hold. It is memory of the kernel; we map a small piece of it at a time.
 pub(super) const RING_BYTES: u32 = 8 << 20;
@@ -158,18 +161,30 @@ impl Attach {
         match self {
             Self::TpBtf => {
                 let program: &mut BtfTracePoint = program.try_into().map_err(wrong)?;
-                program.load(point, btf).map_err(wrong)?;
+                patiently(|| program.load(point, btf)).map_err(wrong)?;
                 let id = program.attach().map_err(wrong)?;
                 Ok(program.take_link(id).map_err(wrong)?.into())
             }
             Self::RawTp => {
                 let program: &mut RawTracePoint = program.try_into().map_err(wrong)?;
-                program.load().map_err(wrong)?;
+                patiently(|| program.load()).map_err(wrong)?;
                 let id = program.attach(point).map_err(wrong)?;
                 Ok(program.take_link(id).map_err(wrong)?.into())
             }
         }
     }
+}
+
+/// The kernel gives up checking a program when a signal comes in between.
+fn patiently(mut load: impl FnMut() -> Result<(), ProgramError>) -> Result<(), ProgramError> {
+    for _ in 1..LOADS_MAX {
+        match load() {
+            Err(ProgramError::LoadError { io_error, .. })
+                if io_error.kind() == io::ErrorKind::WouldBlock => {}
+            loaded => return loaded,
+        }
+    }
+    load()
 }
 
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, BpfError> {

@@ -39,6 +39,12 @@ impl Ids {
             killers,
         })
     }
+
+    /// Says whether a pattern matches nothing that any record has.
+    pub(crate) fn match_nothing(&self) -> bool {
+        let all = [&self.programs, &self.places, &self.killers];
+        all.into_iter().flatten().any(Vec::is_empty)
+    }
 }
 
 fn programs(db: &Connection, names: &[Pattern]) -> rusqlite::Result<Vec<i64>> {
@@ -111,6 +117,8 @@ fn unique(mut ids: Vec<i64>) -> Vec<i64> {
 pub(crate) struct Arms {
     /// What stands behind FROM.
     pub(crate) source: &'static str,
+    /// The exit's id, as the source has it in order.
+    pub(crate) id: &'static str,
     /// What must hold of the value `?1`; nothing where there is no value.
     pub(crate) head: Option<&'static str>,
     /// The values; one that is not used where there are none.
@@ -130,15 +138,16 @@ enum Covers {
 impl Arms {
     /// Returns the way through the whole table, which is right for every filter.
     pub(crate) fn all() -> Self {
-        Self::through("exit", Covers::Nothing)
+        Self::through("exit", "exit.id")
     }
 
-    fn through(source: &'static str, covers: Covers) -> Self {
+    fn through(source: &'static str, id: &'static str) -> Self {
         Self {
             source,
+            id,
             head: None,
             values: vec![Value::Null],
-            covers,
+            covers: Covers::Nothing,
         }
     }
 
@@ -150,6 +159,7 @@ impl Arms {
     ) -> Self {
         Self {
             source,
+            id: "exit.id",
             head: Some(head),
             values: values.into_iter().collect(),
             covers,
@@ -189,15 +199,15 @@ impl Arms {
         }
         if filter.oom.is_some() {
             let source = "oom CROSS JOIN exit ON exit.id = oom.exit";
-            return Self::through(source, Covers::Nothing);
+            return Self::through(source, "oom.exit");
         }
         if filter.killer.is_some() {
             let source = "killer CROSS JOIN exit ON exit.id = killer.exit";
-            return Self::through(source, Covers::Nothing);
+            return Self::through(source, "killer.exit");
         }
         if asks_for_no_success(filter) {
             let source = "exit INDEXED BY exit_failed";
-            return Self::through(source, Covers::Nothing);
+            return Self::through(source, "exit.id");
         }
         Self::all()
     }
@@ -333,7 +343,9 @@ impl Conditions {
                 .map(|kind| match kind {
                     OutcomeKind::Exited => format!("{KNOWN} AND exit.outcome & 127 = 0"),
                     OutcomeKind::ExitedWith(status) => {
-                        format!("exit.outcome = {}", i32::from(*status) << 8)
+                        // The plus keeps the value out of the other conditions, of which an
+                        // index needs one word for word.
+                        format!("+exit.outcome = {}", i32::from(*status) << 8)
                     }
                     OutcomeKind::Killed => format!("{KNOWN} AND exit.outcome & 127 <> 0"),
                     OutcomeKind::CoreDumped => {

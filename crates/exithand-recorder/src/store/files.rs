@@ -208,17 +208,18 @@ pub(crate) fn log_bytes(path: &Path) -> u64 {
 
 /// Writes the path as SQLite reads it where a database never changes.
 pub(crate) fn immutable_uri(path: &Path) -> String {
-    let mut uri = "file:".to_owned();
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
+    let path: String = path
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => {
-                uri.push(char::from(*byte));
+                char::from(*byte).to_string()
             }
-            byte => uri.push_str(&format!("%{byte:02x}")),
-        }
-    }
-    uri.push_str("?immutable=1");
-    uri
+            byte => format!("%{byte:02x}"),
+        })
+        .collect();
+    format!("file:{path}?immutable=1")
 }
 
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

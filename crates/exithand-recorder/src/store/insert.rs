@@ -12,7 +12,7 @@ use crate::filter::file_name;
 use crate::{ExitRecord, Gap, Killer, Oom};
 
 /// How much of a command line is stored.
-const COMMAND_BYTES_MAX: usize = 4096;
+pub(crate) const COMMAND_BYTES_MAX: usize = 4096;
 
 const INSERT: &str = "INSERT INTO exit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
     ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
@@ -212,16 +212,16 @@ fn insert_oom(db: &Connection, id: i64, oom: &Oom) -> rusqlite::Result<()> {
 /// are one: nothing that can be asked tells them apart.
 pub(crate) fn gap(db: &Connection, gap: &Gap, behind: i64, stored_ns: i64) -> rusqlite::Result<()> {
     let near_ns = 2 * crate::history::VICINITY_NS;
-    let last = "SELECT id FROM gap WHERE id = (SELECT max(id) FROM gap) AND cause = ?1
+    let find = "SELECT id FROM gap WHERE id = (SELECT max(id) FROM gap) AND cause = ?1
         AND first <= ?2 AND last + ?3 >= ?2";
-    let last: Vec<i64> = db
-        .prepare_cached(last)?
+    let neighbour: Vec<i64> = db
+        .prepare_cached(find)?
         .query_map((gap.cause.as_str(), gap.from.unix_ns, near_ns), |row| {
             row.get(0)
         })?
         .collect::<Result<_, _>>()?;
     let lost = gap.lost.map(count_value);
-    if let Some(id) = last.first() {
+    if let Some(id) = neighbour.first() {
         let sql = "UPDATE gap SET last = max(last, ?2), lost = lost + ?3, behind = ?4, stored = ?5
             WHERE id = ?1";
         db.prepare_cached(sql)?

@@ -8,9 +8,8 @@ use std::collections::HashMap;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ToSql};
 
-/// How many records a shared row is kept for after the one that asked, before it has to be asked
-/// for again. So `keep` is seldom written.
-const LEASE: i64 = 16_384;
+/// How many records a row that is used again is kept for, before that has to be written again.
+const LEASE: i64 = 1024;
 /// Longer keys are not remembered.
 const KEY_BYTES_MAX: usize = 1024;
 
@@ -69,7 +68,7 @@ impl Cache {
     /// Deletes rows that no record from `oldest` on points to.
     pub(crate) fn sweep(&mut self, db: &Connection, oldest: i64) -> rusqlite::Result<()> {
         let sql = format!("DELETE FROM {} WHERE keep < ?1", self.table);
-        db.execute(&sql, [oldest])?;
+        db.prepare_cached(&sql)?.execute([oldest])?;
         self.young.retain(|_, shared| shared.keep >= oldest);
         self.old.retain(|_, shared| shared.keep >= oldest);
         Ok(())
@@ -104,7 +103,7 @@ impl Cache {
             None => {
                 let shared = Shared {
                     id: 0,
-                    keep: record + LEASE,
+                    keep: record,
                 };
                 self.insert(db, values, shared)?
             }
@@ -121,15 +120,15 @@ impl Cache {
     ) -> rusqlite::Result<Shared> {
         let places = vec!["?"; self.columns.len() + 1].join(", ");
         let sql = format!(
-            "INSERT INTO {} ({}, keep) VALUES ({places})",
+            "INSERT INTO {} (keep, {}) VALUES ({places})",
             self.table,
             self.columns.join(", ")
         );
         let mut statement = db.prepare_cached(&sql)?;
+        statement.raw_bind_parameter(1, shared.keep)?;
         for (index, value) in values.iter().enumerate() {
-            statement.raw_bind_parameter(index + 1, value)?;
+            statement.raw_bind_parameter(index + 2, value)?;
         }
-        statement.raw_bind_parameter(values.len() + 1, shared.keep)?;
         statement.raw_execute()?;
         Ok(Shared {
             id: db.last_insert_rowid(),

@@ -250,6 +250,9 @@ fn find(
     limit: i64,
 ) -> rusqlite::Result<Vec<i64>> {
     let ids = Ids::find(db, filter)?;
+    if ids.match_nothing() {
+        return Ok(Vec::new());
+    }
     let arms = match order {
         Order::Newest | Order::Oldest => Arms::choose(filter, &ids),
         Order::Runtime | Order::Cpu | Order::Memory => Arms::all(),
@@ -258,27 +261,31 @@ fn find(
     let Some((first, last)) = range(db, filter)? else {
         return Ok(Vec::new());
     };
-    conditions.compare("exit.id >=", first);
-    conditions.compare("exit.id <=", last);
+    let id = arms.id;
+    conditions.compare(&format!("{id} >="), first);
+    conditions.compare(&format!("{id} <="), last);
     if let Some(after) = after {
         let what = match order {
-            Order::Oldest => "exit.id >",
-            Order::Newest | Order::Runtime | Order::Cpu | Order::Memory => "exit.id <",
+            Order::Oldest => ">",
+            Order::Newest | Order::Runtime | Order::Cpu | Order::Memory => "<",
         };
-        conditions.compare(what, after);
+        conditions.compare(&format!("{id} {what}"), after);
     }
     let key = match order {
-        Order::Newest => "exit.id DESC",
-        Order::Oldest => "exit.id",
-        Order::Runtime => "exit.runtime DESC, exit.id DESC",
-        Order::Memory => "exit.max_rss DESC, exit.id DESC",
+        Order::Newest | Order::Oldest => "",
+        Order::Runtime => "exit.runtime DESC,",
+        Order::Memory => "exit.max_rss DESC,",
         Order::Cpu => {
-            "ifnull(exit.cpu_user + exit.cpu_system, ifnull(exit.cpu_user, exit.cpu_system)) DESC,
-            exit.id DESC"
+            "ifnull(exit.cpu_user + exit.cpu_system, ifnull(exit.cpu_user, exit.cpu_system)) DESC,"
         }
     };
+    let direction = if order == Order::Oldest {
+        "ASC"
+    } else {
+        "DESC"
+    };
     let sql = format!(
-        "SELECT exit.id FROM {} WHERE {} AND {} ORDER BY {key} LIMIT {limit}",
+        "SELECT exit.id FROM {} WHERE {} AND {} ORDER BY {key} {id} {direction} LIMIT {limit}",
         arms.source,
         arms.head.unwrap_or("true"),
         conditions.sql(),
@@ -321,7 +328,7 @@ pub(super) fn range(db: &Connection, filter: &Filter) -> rusqlite::Result<Option
 /// Returns the gaps between two moments or near them, oldest first.
 pub(super) fn gaps(db: &Connection, first: WallTime, last: WallTime) -> rusqlite::Result<Vec<Gap>> {
     let mut statement = db.prepare("SELECT first, last, lost, cause FROM gap ORDER BY first")?;
-    let gaps = statement.query_map((), |row| row::gap(row))?;
+    let gaps = statement.query_map((), row::gap)?;
     gaps.filter(|gap| gap.as_ref().map_or(true, |gap| gap.overlaps(first, last)))
         .collect()
 }

@@ -10,8 +10,6 @@ use super::files::log_bytes;
 use super::insert::Inserter;
 use super::schema::{meta, set_meta};
 
-/// How many deleted spans make it worth looking for shared rows that nothing points to.
-const SPANS_PER_SWEEP: u32 = 64;
 /// How many spans one call deletes at most, so that new records don't wait long.
 const SPANS_PER_CALL: u32 = 16;
 const BYTES_LEAST: u64 = 4 << 20;
@@ -30,7 +28,7 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         Self {
-            max_age: Duration::from_secs(14 * 86_400),
+            max_age: Duration::from_hours(14 * 24),
             max_bytes: 512 << 20,
         }
     }
@@ -61,8 +59,6 @@ pub(crate) struct Keeper {
     boot_ns: i64,
     /// The first record that was stamped in doubt.
     doubted_from: i64,
-    /// Spans deleted since the last sweep.
-    unswept: u32,
 }
 
 impl Keeper {
@@ -81,7 +77,6 @@ impl Keeper {
             },
             boot_ns: now.boot_ns,
             doubted_from: number("doubted_from", 0)?,
-            unswept: 0,
         })
     }
 
@@ -113,13 +108,31 @@ impl Keeper {
         }
         set_meta(db, "age", self.age.now_ns)?;
         set_meta(db, "doubted", self.age.doubted_ns)?;
-        Ok((self.age.now_ns, tick == Tick::Doubted))
+        let new_span = matches!(tick, Tick::Doubted | Tick::Accepted { .. });
+        Ok((self.age.now_ns, new_span))
     }
 
-    /// Says whether the files take more room than they may.
-    pub(crate) fn is_over(&self, db: &Connection, path: &Path) -> rusqlite::Result<bool> {
-        let size = Size::of(db)?;
-        Ok(size.file_bytes().saturating_add(log_bytes(path)) > self.retention.bytes())
+    /// Deletes until the files take no more room than they may; says whether they do.
+    pub(crate) fn make_room(
+        &mut self,
+        db: &mut Connection,
+        path: &Path,
+        rows: &mut Inserter,
+    ) -> rusqlite::Result<bool> {
+        loop {
+            let (before, log) = (Size::of(db)?, log_bytes(path));
+            if before.file_bytes().saturating_add(log) <= self.retention.bytes() {
+                return Ok(true);
+            }
+            self.enforce(db, path, rows)?;
+            let after = Size::of(db)?;
+            let is_less = after.pages < before.pages
+                || after.used_bytes() < before.used_bytes()
+                || log_bytes(path) < log;
+            if !is_less {
+                return Ok(false);
+            }
+        }
     }
 
     /// Deletes what is too old or too much, and gives the room back.
@@ -140,18 +153,12 @@ impl Keeper {
             if !is_full && oldest.stored >= horizon {
                 break;
             }
-            delete_span(db, &oldest)?;
-            self.unswept += 1;
-            if self.unswept >= SPANS_PER_SWEEP {
-                self.unswept = 0;
-                sweep(db, rows, oldest.last + 1)?;
-            }
+            delete_span(db, &oldest, rows)?;
         }
         delete_gaps(db, horizon)?;
         let size = Size::of(db)?;
         if size.file_bytes() > data_max && size.free > 0 {
-            db.query_row("PRAGMA incremental_vacuum(1024)", (), |_| Ok(()))
-                .or_else(ignore_no_rows)?;
+            vacuum(db)?;
         }
         self.write_back(db, path)
     }
@@ -168,11 +175,13 @@ impl Keeper {
     }
 }
 
-fn ignore_no_rows(error: rusqlite::Error) -> rusqlite::Result<()> {
-    match error {
-        rusqlite::Error::QueryReturnedNoRows => Ok(()),
-        error => Err(error),
-    }
+/// Gives free pages back, a few at a time.
+fn vacuum(db: &Connection) -> rusqlite::Result<()> {
+    let mut statement = db.prepare("PRAGMA incremental_vacuum(1024)")?;
+    let mut rows = statement.query(())?;
+    // Each step gives one page back.
+    while rows.next()?.is_some() {}
+    Ok(())
 }
 
 /// How many pages the database's file has.
@@ -226,7 +235,7 @@ fn oldest_span(db: &Connection) -> rusqlite::Result<Option<OldSpan>> {
         .transpose()
 }
 
-fn delete_span(db: &mut Connection, span: &OldSpan) -> rusqlite::Result<()> {
+fn delete_span(db: &mut Connection, span: &OldSpan, rows: &mut Inserter) -> rusqlite::Result<()> {
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for sql in [
         "DELETE FROM exit WHERE id <= ?1",
@@ -239,12 +248,7 @@ fn delete_span(db: &mut Connection, span: &OldSpan) -> rusqlite::Result<()> {
     change
         .prepare_cached("DELETE FROM span WHERE first = ?1")?
         .execute([span.first])?;
-    change.commit()
-}
-
-fn sweep(db: &mut Connection, rows: &mut Inserter, oldest: i64) -> rusqlite::Result<()> {
-    let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    rows.sweep(&change, oldest)?;
+    rows.sweep(&change, span.last + 1)?;
     change.commit()
 }
 

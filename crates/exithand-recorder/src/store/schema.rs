@@ -11,14 +11,15 @@ pub(crate) const APPLICATION_ID: u32 = 0x6578_6974;
 /// What brings a store from version N to N + 1. A step that was released never changes.
 pub(crate) const STEPS: [&str; 2] = [TABLES, QUERIES];
 
-/// `keep`: records up to this id may point to the row.
+/// `keep`: records up to this id may point to the row. `behind`: the last record before the gap.
+/// `stored`: when the row was written, by the clock that tells its age.
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE boot (id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE);
 CREATE TABLE signal (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
-CREATE TABLE program (id INTEGER PRIMARY KEY, comm NOT NULL, exe, file, keep INTEGER NOT NULL);
-CREATE TABLE command (id INTEGER PRIMARY KEY, words NOT NULL, truncated, keep INTEGER NOT NULL);
-CREATE TABLE place (id INTEGER PRIMARY KEY, cgroup, unit, container, keep INTEGER NOT NULL);
+CREATE TABLE program (id INTEGER PRIMARY KEY, keep INTEGER NOT NULL, comm NOT NULL, exe, file);
+CREATE TABLE command (id INTEGER PRIMARY KEY, keep INTEGER NOT NULL, words NOT NULL, truncated);
+CREATE TABLE place (id INTEGER PRIMARY KEY, keep INTEGER NOT NULL, cgroup, unit, container);
 CREATE TABLE exit (
     id INTEGER PRIMARY KEY,
     ended INTEGER NOT NULL,
@@ -76,6 +77,9 @@ CREATE INDEX exit_pid ON exit (pid);
 CREATE INDEX exit_inode ON exit (inode) WHERE inode IS NOT NULL;
 CREATE INDEX exit_program ON exit (program);
 CREATE INDEX exit_place ON exit (place) WHERE place IS NOT NULL;
+CREATE INDEX program_keep ON program (keep);
+CREATE INDEX command_keep ON command (keep);
+CREATE INDEX place_keep ON place (keep);
 CREATE INDEX program_comm ON program (comm);
 CREATE INDEX program_file ON program (file) WHERE file IS NOT NULL;
 CREATE INDEX place_unit ON place (unit) WHERE unit IS NOT NULL;

@@ -59,7 +59,7 @@ fn tallies(db: &Connection, query: &StatsQuery) -> rusqlite::Result<Vec<Tally>> 
     let mut sums: HashMap<Key, Tally> = HashMap::new();
     while let Some(row) = rows.next()? {
         let start: Option<i64> = row.get(0)?;
-        let group = group_name(query.by, row.get(1)?, &names);
+        let group = group_name(query.by, &row.get(1)?, &names);
         let number = |index| row.get::<_, i64>(index).map(i64::unsigned_abs);
         let (exits, failed, oom) = (number(2)?, number(3)?, number(4)?);
         let sum = sums.entry((start, group.clone())).or_insert(Tally {
@@ -96,9 +96,9 @@ fn names(db: &Connection, by: GroupBy) -> rusqlite::Result<HashMap<i64, OsString
     names.collect()
 }
 
-fn group_name(by: GroupBy, value: Value, names: &HashMap<i64, OsString>) -> Option<OsString> {
+fn group_name(by: GroupBy, value: &Value, names: &HashMap<i64, OsString>) -> Option<OsString> {
     let number = match value {
-        Value::Integer(number) => Some(number),
+        Value::Integer(number) => Some(*number),
         Value::Null | Value::Real(_) | Value::Text(_) | Value::Blob(_) => None,
     };
     match by {

@@ -16,6 +16,8 @@ use crate::{Event, ExitRecord, Gap, LossCause, WallTime};
 
 /// How many events one transaction takes, and how many records one span has at most.
 const BATCH: usize = 1024;
+/// How much room the records of one span take at most: what is deleted at once.
+const SPAN_BYTES: usize = 400_000;
 /// What SQLite may keep in memory, in KiB.
 const CACHE_KIB: i64 = 3072;
 
@@ -91,6 +93,8 @@ struct Span {
     oldest: i64,
     newest: i64,
     stored: i64,
+    /// About how much room its records take.
+    bytes: usize,
 }
 
 impl StoreWriter {
@@ -255,28 +259,18 @@ impl StoreWriter {
             self.load()
                 .map_err(|error| from_sqlite(&self.path, error))?;
         }
-        let over = |writer: &Self| {
-            let over = writer.keeper.is_over(&writer.db, &writer.path);
-            over.map_err(|error| from_sqlite(&writer.path, error))
-        };
-        if over(self)? {
-            self.enforce()?;
-            if over(self)? {
-                let path = self.path.clone();
-                return Err(StoreError::Pinned { path });
-            }
+        let room = self
+            .keeper
+            .make_room(&mut self.db, &self.path, &mut self.rows);
+        if !room.map_err(|error| from_sqlite(&self.path, error))? {
+            let path = self.path.clone();
+            return Err(StoreError::Pinned { path });
         }
         self.write(events, alive)
             .map_err(|error| from_sqlite(&self.path, error))?;
         self.unwritten = None;
         // What was written is written: a failure to delete is met again by the next batch.
-        match self.enforce() {
-            Err(damaged @ StoreError::Damaged { .. }) => {
-                self.is_stale = true;
-                drop(damaged);
-            }
-            Ok(()) | Err(_) => {}
-        }
+        self.is_stale = self.enforce().is_err();
         Ok(())
     }
 
@@ -332,7 +326,7 @@ impl StoreWriter {
 
     /// Counts what could not be written.
     fn note_unwritten(&mut self, events: &[Event]) {
-        let Some((first, last)) = events.first().zip(events.last()) else {
+        let Some((first, end)) = events.first().zip(events.last()) else {
             return;
         };
         let lost = events.iter().try_fold(0_u64, |lost, event| match event {
@@ -343,7 +337,7 @@ impl StoreWriter {
             Event::Exit(record) => record.ended,
             Event::Gap(gap) => gap.from,
         };
-        let to = time_of(last);
+        let to = time_of(end);
         let gap = Gap {
             from: from.min(to),
             to: from.max(to),
@@ -406,11 +400,13 @@ fn grow(
         oldest: ended,
         newest: ended,
         stored,
+        bytes: bytes_of(record),
     };
     let Some(span) = span else {
         return Ok(fresh);
     };
-    if usize::try_from(id - span.first).is_ok_and(|length| length >= BATCH) {
+    let is_long = usize::try_from(id - span.first).is_ok_and(|length| length >= BATCH);
+    if is_long || span.bytes >= SPAN_BYTES {
         write_span(db, &span)?;
         return Ok(fresh);
     }
@@ -420,7 +416,14 @@ fn grow(
         oldest: span.oldest.min(ended),
         newest: span.newest.max(ended),
         stored,
+        bytes: span.bytes + fresh.bytes,
     })
+}
+
+fn bytes_of(record: &ExitRecord) -> usize {
+    let words = record.argv.iter().flat_map(|argv| &argv.words);
+    let words: usize = words.map(|word| word.len() + 1).sum();
+    200 + words.min(insert::COMMAND_BYTES_MAX)
 }
 
 fn write_span(db: &Connection, span: &Span) -> rusqlite::Result<()> {
