@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use crate::Source;
 use crate::bpf::{Attach, BpfSource};
+use crate::proc_connector::ProcConnectorSource;
+use crate::taskstats::TaskstatsSource;
 
 /// A kind of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,12 +98,18 @@ impl std::error::Error for NoSource {}
 type Open = fn() -> Result<Box<dyn Source>, String>;
 
 /// The ways, the best first.
-const WAYS: [(SourceName, &str, Open); 2] = [
+const WAYS: [(SourceName, &str, Open); 4] = [
     (SourceName::Bpf, "bpf (tp_btf)", || {
         boxed(BpfSource::open(Attach::TpBtf))
     }),
     (SourceName::Bpf, "bpf (raw_tp)", || {
         boxed(BpfSource::open(Attach::RawTp))
+    }),
+    (SourceName::Taskstats, "taskstats", || {
+        boxed(TaskstatsSource::open())
+    }),
+    (SourceName::ProcConnector, "proc-connector", || {
+        boxed(ProcConnectorSource::open())
     }),
 ];
 

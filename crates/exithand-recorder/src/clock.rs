@@ -11,6 +11,9 @@ pub(crate) struct Clock {
     now_ns: u64,
 }
 
+/// A machine that was suspended at all was so for longer.
+const SUSPENSION_NS_MIN: u64 = 1_000_000;
+
 impl Clock {
     /// Reads both clocks. Records that are turned into events together share one reading, so that
     /// a jump of the wall clock does not come between them.
@@ -46,6 +49,19 @@ fn nanoseconds(time: Timespec) -> i64 {
     time.tv_sec
         .saturating_mul(1_000_000_000)
         .saturating_add(time.tv_nsec)
+}
+
+/// How long the machine has been suspended since boot: what the other clock, which then stands still,
+/// is behind.
+pub(crate) fn suspended_ns() -> u64 {
+    let monotonic_ns = nanoseconds(clock_gettime(ClockId::Monotonic));
+    let suspended_ns = boot_ns().saturating_sub(u64::try_from(monotonic_ns).unwrap_or(0));
+    // The two readings are not at the same moment.
+    if suspended_ns < SUSPENSION_NS_MIN {
+        0
+    } else {
+        suspended_ns
+    }
 }
 
 /// Clock ticks, of which `/proc` and user space know a hundred a second, since boot.

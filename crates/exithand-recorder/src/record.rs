@@ -175,3 +175,32 @@ impl OomScope {
         }
     }
 }
+
+/// Decodes a wait status, which is one of an end.
+pub(crate) fn status_outcome(status: i32) -> Outcome {
+    let [low, high, ..] = status.to_le_bytes();
+    match Signal::from_number(i32::from(low & 0x7f)) {
+        Some(signal) => Outcome::Killed {
+            signal,
+            core_dumped: low & 0x80 != 0,
+        },
+        None => Outcome::Exited(high),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_every_way_to_end() {
+        for (status, expected) in [
+            (0, "exited 0"),
+            (0x0300, "exited 3"),
+            (9, "killed 9 KILL"),
+            (0x8b, "killed 11 SEGV core"),
+        ] {
+            assert_eq!(status_outcome(status).to_string(), expected);
+        }
+    }
+}

@@ -9,6 +9,7 @@ use rustix::process::Pid;
 use super::cgroups::Cgroups;
 use super::wire::{self, Exit};
 use crate::clock::{Clock, ticks};
+use crate::record::status_outcome;
 use crate::{Argv, ExitRecord, Killer, Link, Oom, OomScope, Parent, Place, Usage};
 
 /// What holds for all records of this boot.
@@ -27,7 +28,7 @@ pub(super) fn exit_record(
     machine: &Machine,
     cgroups: &mut Cgroups,
 ) -> ExitRecord {
-    let outcome = outcome(exit.status);
+    let outcome = status_outcome(exit.status);
     let (exe, argv) = exit.image.map_or((None, None), |image| {
         (image.exe, words(image.argv, image.argv_cut))
     });
@@ -70,18 +71,6 @@ fn token(tgid: u32, ino: u64, start_ns: u64) -> Token {
         Token::of_start(pid, ticks(start_ns))
     } else {
         Token::of_inode(pid, ino)
-    }
-}
-
-/// Decodes a wait status, which is one of an end.
-fn outcome(status: i32) -> Outcome {
-    let [low, high, ..] = status.to_le_bytes();
-    match Signal::from_number(i32::from(low & 0x7f)) {
-        Some(signal) => Outcome::Killed {
-            signal,
-            core_dumped: low & 0x80 != 0,
-        },
-        None => Outcome::Exited(high),
     }
 }
 
@@ -165,18 +154,6 @@ mod tests {
             let usage = cpu_times(user, system, sum);
             let told = (usage.cpu_user_ns.unwrap(), usage.cpu_system_ns.unwrap());
             assert_eq!(told, expected, "{user} {system} {sum}");
-        }
-    }
-
-    #[test]
-    fn decodes_every_way_to_end() {
-        for (status, expected) in [
-            (0, "exited 0"),
-            (0x0300, "exited 3"),
-            (9, "killed 9 KILL"),
-            (0x8b, "killed 11 SEGV core"),
-        ] {
-            assert_eq!(outcome(status).to_string(), expected);
         }
     }
 

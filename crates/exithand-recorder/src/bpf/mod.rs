@@ -27,6 +27,7 @@ use self::wire::Record;
 use crate::clock::Clock;
 use crate::{Event, Fill, Gap, LossCause, Source, SourceName, WallTime};
 
+pub(crate) use self::assemble::words;
 pub use self::error::{BpfError, Missing};
 
 /// How the probes hold on to the kernel.

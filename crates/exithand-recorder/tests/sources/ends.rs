@@ -71,6 +71,18 @@ fn probes_tell_what_wait_tells_before_anybody_wakes() {
     }
 }
 
+#[test]
+fn task_statistics_tell_what_wait_tells_before_anybody_wakes() {
+    need!(Way::Taskstats.need(), Way::Connector.need());
+    tells_what_wait_tells(Way::Taskstats, Watch::record_of);
+}
+
+#[test]
+fn the_connector_tells_what_wait_tells_a_moment_later() {
+    need!(Way::Connector.need());
+    tells_what_wait_tells(Way::Connector, Watch::await_record);
+}
+
 /// Runs a storm and compares every end with what the storm knows of it.
 fn storm(way: Way, count: u32) {
     let mut watch = way.open();
@@ -117,4 +129,11 @@ fn ten_thousand_random_ends_are_told_as_wait_tells_them() {
     need!(Way::TpBtf.need());
     storm(Way::TpBtf, 10_000);
     storm(Way::RawTpOld, 2_000);
+}
+
+#[test]
+fn random_ends_are_told_without_probes_too() {
+    need!(Way::Taskstats.need(), Way::Connector.need());
+    storm(Way::Taskstats, 2_000);
+    storm(Way::Connector, 2_000);
 }

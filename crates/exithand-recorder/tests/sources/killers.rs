@@ -37,7 +37,9 @@ fn ended(watch: &mut Watch, mut actor: Actor, end: impl FnOnce(&mut Actor)) -> E
 }
 
 fn own_exe() -> std::ffi::OsString {
-    std::env::current_exe().unwrap().into_os_string()
+    std::env::current_exe()
+        .expect("its own file")
+        .into_os_string()
 }
 
 #[test]
@@ -64,6 +66,10 @@ fn kill_and_pidfd_send_signal_name_their_caller() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an unreaped leader keeps its group"
+)]
 fn killpg_names_its_caller_to_every_member() {
     use std::os::unix::process::CommandExt;
     need!(Way::TpBtf.need());

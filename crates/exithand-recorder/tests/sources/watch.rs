@@ -4,7 +4,9 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 
 use exithand::{ExitHandle, Token};
-use exithand_recorder::bpf::{Attach, BpfSource};
+use exithand_recorder::bpf::{Attach, BpfError, BpfSource};
+use exithand_recorder::proc_connector::ProcConnectorSource;
+use exithand_recorder::taskstats::TaskstatsSource;
 use exithand_recorder::{Event, ExitRecord, Gap, Source};
 use exithand_testkit::{Actor, Need, Pid};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -19,6 +21,8 @@ pub(crate) enum Way {
     /// As on kernels that give up memory before they tell of an end.
     TpBtfOld,
     RawTpOld,
+    Taskstats,
+    Connector,
 }
 
 impl Way {
@@ -26,19 +30,28 @@ impl Way {
 
     /// What the way needs of the machine.
     pub(crate) fn need(self) -> Need {
-        Need::Bpf
+        match self {
+            Self::Taskstats => Need::Root,
+            Self::Connector => Need::ProcConnector,
+            _ => Need::Bpf,
+        }
     }
 
     pub(crate) fn open(self) -> Watch {
-        let opened = match self {
-            Self::TpBtf => BpfSource::open(Attach::TpBtf),
-            Self::RawTp => BpfSource::open(Attach::RawTp),
-            Self::TpBtfOld => BpfSource::open_as_before_6_16(Attach::TpBtf),
-            Self::RawTpOld => BpfSource::open_as_before_6_16(Attach::RawTp),
+        let bpf = |opened: Result<BpfSource, BpfError>| match opened {
+            Ok(source) => source,
+            Err(error) => panic!("{self:?}: {error}"),
         };
-        let source = opened.unwrap_or_else(|error| panic!("{self:?}: {error}"));
+        let source: Box<dyn Source> = match self {
+            Self::TpBtf => Box::new(bpf(BpfSource::open(Attach::TpBtf))),
+            Self::RawTp => Box::new(bpf(BpfSource::open(Attach::RawTp))),
+            Self::TpBtfOld => Box::new(bpf(BpfSource::open_as_before_6_16(Attach::TpBtf))),
+            Self::RawTpOld => Box::new(bpf(BpfSource::open_as_before_6_16(Attach::RawTp))),
+            Self::Taskstats => Box::new(TaskstatsSource::open().expect("open taskstats")),
+            Self::Connector => Box::new(ProcConnectorSource::open().expect("open the connector")),
+        };
         Watch {
-            source: Box::new(source),
+            source,
             exits: Vec::new(),
             gaps: Vec::new(),
         }

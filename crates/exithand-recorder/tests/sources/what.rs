@@ -65,7 +65,7 @@ fn a_huge_command_line_is_cut_and_marked() {
         .arg("-")
         .arg("--")
         .arg("-")
-        .args(["/dev/null"; 6000]);
+        .args(vec!["/dev/null"; 6000]);
     command.stdout(Stdio::null());
     let (words, is_cut) = words(&record_of(&mut watch, command));
     assert!(is_cut);
