@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
+use exithand_recorder::client::ClientError;
 use exithand_recorder::json::Line;
 use exithand_recorder::{Client, Event, ExitRecord, Gap};
 
@@ -13,6 +14,7 @@ use crate::ask::filter_args::FilterArgs;
 use crate::ask::json_line;
 use crate::ask::notify::{CommandLine, Notifier, parse_command};
 use crate::ask::open::{Via, connect_usual};
+use crate::ask::own::OwnEnds;
 use crate::ask::rows::Row;
 use crate::ask::scene::Scene;
 use crate::ask::table::Table;
@@ -21,7 +23,8 @@ use crate::failure::Failure;
 
 /// Print how processes end, as it happens
 ///
-/// Asks the recorder. Where records are missing, a line says so.
+/// Asks the recorder. Where none runs, watches the user's own processes, if the kernel lets it.
+/// Where records are missing, a line says so.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run this command for each record, without a shell
@@ -58,21 +61,40 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
         Some(path) => Client::connect(path),
         None => connect_usual(),
     };
-    let client = client.map_err(anyhow::Error::from)?;
-    let path = client.path().display().to_string();
-    let subscription = client.subscribe(filter).map_err(anyhow::Error::from)?;
-    let events = subscription.map(|event| event.map_err(|error| Failure::Failed(error.into())));
-    let ended = || Err(Failure::Failed(anyhow!("the recorder at {path} has ended")));
-    let watcher = Watcher {
+    match client {
+        Ok(client) => {
+            let path = client.path().display().to_string();
+            let subscription = client.subscribe(filter).map_err(anyhow::Error::from)?;
+            let events = subscription.map(|event| event.map_err(anyhow::Error::from));
+            let ended = || Err(anyhow!("the recorder at {path} has ended"));
+            let events = events.chain(iter::once_with(ended));
+            watcher(args, Via::Recorder, out).follow(events.map(|it| it.map_err(Failure::Failed)))
+        }
+        Err(error @ ClientError::NoRecorder { .. }) if args.socket.is_none() => {
+            let events = OwnEnds::watch(filter).map_err(|own| {
+                Failure::Failed(anyhow!(
+                    "{error}; and your own processes cannot be watched: {own}"
+                ))
+            })?;
+            anstream::eprintln!(
+                "exithand: no recorder runs, so only your own processes are watched, and nobody tells who killed them"
+            );
+            watcher(args, Via::Store, out).follow(events)
+        }
+        Err(error) => Err(Failure::Failed(error.into())),
+    }
+}
+
+fn watcher<W: Write>(args: &Args, via: Via, out: W) -> Watcher<'_, W> {
+    Watcher {
         args,
-        via: Via::Recorder,
+        via,
         table: Table::new(),
         scene: Scene::here(),
         notifier: args.notify.clone().map(Notifier::new),
         gap: None,
         out,
-    };
-    watcher.follow(events.chain(iter::once_with(ended)))
+    }
 }
 
 /// What is done with each event.

@@ -13,6 +13,7 @@ pub mod gap;
 pub(crate) mod kept;
 pub mod notify;
 pub mod open;
+pub mod own;
 pub mod pages;
 pub mod plot;
 pub mod rows;

@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod history;
+mod live;
 mod stage;
 mod stats;
 mod why;
