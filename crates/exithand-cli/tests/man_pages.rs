@@ -14,7 +14,7 @@ use exithand_cli::exit_code::ExitCode;
 use exithand_testkit::{Need, need};
 
 /// Every page, by its subcommand; that of the command itself has none.
-const PAGES: [(&str, &str); 13] = [
+const PAGES: [(&str, &str); 14] = [
     ("", include_str!("../../../man/exithand.1")),
     ("wait", include_str!("../../../man/exithand-wait.1")),
     ("kill", include_str!("../../../man/exithand-kill.1")),
@@ -25,6 +25,7 @@ const PAGES: [(&str, &str); 13] = [
     ("stats", include_str!("../../../man/exithand-stats.1")),
     ("mount", include_str!("../../../man/exithand-mount.1")),
     ("umount", include_str!("../../../man/exithand-umount.1")),
+    ("record", include_str!("../../../man/exithand-record.1")),
     ("doctor", include_str!("../../../man/exithand-doctor.1")),
     (
         "install-names",

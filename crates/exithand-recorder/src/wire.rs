@@ -197,6 +197,8 @@ pub struct StatusLine {
     /// What is wrong with the store, if something is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_error: Option<String>,
+    /// How many subscribers were let go because they did not read.
+    pub subscribers_too_slow: u64,
     /// How many clients are connected.
     pub clients: u64,
     /// Who may learn outcomes.

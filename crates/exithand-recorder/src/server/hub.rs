@@ -12,7 +12,7 @@ use super::counts::Counts;
 use super::guests::Guests;
 use super::readers::Readers;
 use super::recent::Recents;
-use super::subscription::{Subscription, Told};
+use super::subscription::{Offered, Subscription, Told};
 use crate::json::{GapLine, RecordLine, rfc3339};
 use crate::keeper::Keeper;
 use crate::sight::{Details, Policy};
@@ -139,7 +139,7 @@ impl Hub {
             Event::Gap(gap) => {
                 let line: Rc<str> = format!("{}\n", GapLine::new(gap)).into();
                 for subscriber in self.subscribers.borrow().values() {
-                    subscriber.offer(&line);
+                    self.offer(subscriber, &line);
                 }
                 *self.last_gap.borrow_mut() = Some(gap.clone());
             }
@@ -156,7 +156,13 @@ impl Hub {
                 }
                 None => continue,
             };
-            subscriber.offer(line);
+            self.offer(subscriber, line);
+        }
+    }
+
+    fn offer(&self, subscriber: &Subscription, line: &Rc<str>) {
+        if subscriber.offer(line) == Offered::LetGo {
+            self.counts.borrow_mut().dropped_subscribers += 1;
         }
     }
 
@@ -203,6 +209,7 @@ impl Hub {
             pending: keeper.pending(),
             store_bytes: self.readers.store_bytes(),
             store_error: keeper.error(),
+            subscribers_too_slow: counts.dropped_subscribers,
             clients: u64::try_from(self.guests.count()).unwrap_or(u64::MAX),
             status: self.policy.status.to_string(),
             details: self.details.to_string(),

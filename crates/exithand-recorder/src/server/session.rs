@@ -119,7 +119,6 @@ async fn subscribe(
             }
         }
     };
-    hub.counts.borrow_mut().dropped_subscribers += 1;
     let message = format!("you read too slowly and are let go: {missed} records were not sent");
     let farewell = Refusal {
         missed: Some(missed),

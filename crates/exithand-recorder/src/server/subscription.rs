@@ -33,6 +33,17 @@ pub(crate) enum Told {
     Reduced,
 }
 
+/// What became of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// It waits to be read.
+    Waits,
+    /// It was the one too many: from now on the subscriber is being let go.
+    LetGo,
+    /// It is missed.
+    Missed,
+}
+
 /// What comes next for a subscriber.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -64,24 +75,25 @@ impl Subscription {
         }
     }
 
-    /// Adds a line, or counts it as missed.
-    pub(crate) fn offer(&self, line: &Rc<str>) {
+    /// Adds a line, or counts it as missed; says which.
+    pub(crate) fn offer(&self, line: &Rc<str>) -> Offered {
         let mut lines = self.lines.borrow_mut();
         if let Some(missed) = self.missed.get() {
             self.missed.set(Some(missed + 1));
-            return;
+            return Offered::Missed;
         }
         let bytes = self.bytes.get() + line.len();
+        self.news.notify_one();
         if lines.len() >= QUEUE_MAX_LINES || bytes > QUEUE_MAX_BYTES {
             // What waits is not read in time either.
             let missed = u64::try_from(lines.len()).unwrap_or(u64::MAX) + 1;
             self.missed.set(Some(missed));
             *lines = VecDeque::new();
-        } else {
-            self.bytes.set(bytes);
-            lines.push_back(Rc::clone(line));
+            return Offered::LetGo;
         }
-        self.news.notify_one();
+        self.bytes.set(bytes);
+        lines.push_back(Rc::clone(line));
+        Offered::Waits
     }
 
     /// Says whether the subscriber is being let go.
@@ -108,6 +120,49 @@ impl Subscription {
                 return Next::Line(line);
             }
             self.news.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sight::Namespace;
+
+    fn subscription() -> Subscription {
+        let viewer = Viewer {
+            uid: 0,
+            gids: Vec::new(),
+            process: None,
+            namespace: Namespace::Ours,
+        };
+        Subscription::new(viewer, Filter::default())
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn lines_come_in_order_and_room_comes_back() {
+        let queue = subscription();
+        let long: Rc<str> = "x".repeat(QUEUE_MAX_BYTES / 2).into();
+        for _ in 0..10 {
+            assert_eq!(queue.offer(&"a".into()), Offered::Waits);
+            assert_eq!(queue.offer(&long), Offered::Waits);
+            assert_eq!(queue.next().await, Next::Line("a".into()));
+            assert_eq!(queue.next().await, Next::Line(Rc::clone(&long)));
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn too_many_lines_or_bytes_end_it_and_are_counted() {
+        let long: Rc<str> = "x".repeat(QUEUE_MAX_BYTES).into();
+        for (line, fit) in [("a".into(), QUEUE_MAX_LINES), (long, 1)] {
+            let queue = subscription();
+            for _ in 0..fit {
+                assert_eq!(queue.offer(&line), Offered::Waits);
+            }
+            assert_eq!(queue.offer(&line), Offered::LetGo);
+            assert_eq!(queue.offer(&line), Offered::Missed);
+            let missed = u64::try_from(fit).unwrap() + 2;
+            assert_eq!(queue.next().await, Next::Dropped(missed));
         }
     }
 }
