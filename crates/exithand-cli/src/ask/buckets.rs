@@ -155,6 +155,10 @@ mod tests {
         }
     }
 
+    fn as_it_is(name: Option<&OsString>) -> Option<OsString> {
+        name.cloned()
+    }
+
     fn tally(start: i64, group: Option<&str>, exits: u64) -> Tally {
         Tally {
             start: Some(moment(start)),
@@ -201,7 +205,7 @@ mod tests {
             tally(120, Some("a"), 2),
             tally(120, None, 2),
         ];
-        let found = groups(&tallies, Option::<&OsString>::cloned, &grid);
+        let found = groups(&tallies, as_it_is, &grid);
         let seen: Vec<_> = found
             .iter()
             .map(|it| {
