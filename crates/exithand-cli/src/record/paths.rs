@@ -9,13 +9,16 @@ use exithand_recorder::client::DEFAULT_SOCKET;
 
 use crate::failure::Failure;
 
+/// Where the recorder of the machine keeps its store.
+pub(crate) const SYSTEM_STORE: &str = "/var/lib/exithand/history.db";
+
 /// Returns where the store is: for root the machine's, for others their own.
 pub(crate) fn store_path(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(named) = named {
         return Ok(named.clone());
     }
     if rustix::process::geteuid().is_root() {
-        return Ok(PathBuf::from("/var/lib/exithand/history.db"));
+        return Ok(PathBuf::from(SYSTEM_STORE));
     }
     let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let state = variable("XDG_STATE_HOME").map(PathBuf::from);
