@@ -8,7 +8,7 @@ use crate::policy::Reader;
 use crate::site::Site;
 use crate::verdict::{Checked, Context, Stop, ensure, same};
 use crate::watch::program::{COMMANDS, Program};
-use crate::watch::reap;
+use crate::watch::{outcomes_outlast_the_reap, reap};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new(
@@ -42,6 +42,7 @@ fn programs_read_the_outcome(site: &Site) -> Checked {
 
 /// All programs wait for one process, and each reads what is due.
 fn programs_read(site: &Site, name: &str, due: &[u8]) -> Checked {
+    outcomes_outlast_the_reap();
     let mut actor = actor(&["wait-then-exit", "42"]);
     let path = site.file(actor.pid(), name);
     let mut programs = Vec::new();
