@@ -220,10 +220,11 @@ impl Daemon {
         };
         daemon.watch_all().map_err(failed("wait for everything"))?;
         daemon.arm_pressure(config);
+        crate::sys::trim_heap();
+        crate::sys::drop_clean_pages();
         if mode == Mode::Live {
             daemon.degraded.extend(protect::protect());
         }
-        crate::sys::trim_heap();
         Ok(daemon)
     }
 

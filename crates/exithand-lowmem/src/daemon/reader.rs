@@ -43,6 +43,7 @@ pub(super) struct Reader {
     refusals: usize,
     ancestors: [u32; ANCESTORS],
     own: u32,
+    own_name: Name,
     euid: u32,
     /// Only processes with a line in `/proc/PID/cgroup` that begins so are candidates.
     within: Option<Vec<u8>>,
@@ -69,6 +70,7 @@ impl Reader {
             refusals: 0,
             ancestors: [0; ANCESTORS],
             own: u32::try_from(own).unwrap_or(0),
+            own_name: Name::default(),
             euid: rustix::process::geteuid().as_raw(),
             within,
         };
@@ -78,6 +80,9 @@ impl Reader {
 
     fn find_ancestors(&mut self) {
         let mut pid = self.own;
+        let path = format_args!("{pid}/comm");
+        let name = read_below(self.proc.as_fd(), path, &mut self.texts.status);
+        self.own_name = Name::new(name.unwrap_or_default().trim_ascii_end());
         for place in &mut self.ancestors {
             let path = format_args!("{pid}/status");
             let text = read_below(self.proc.as_fd(), path, &mut self.texts.status);
@@ -174,10 +179,12 @@ impl Reader {
             Some(Action::Prefer) => candidate.class = 0,
             Some(Action::Protect | Action::AsUnit) | None => {}
         }
+        // The helper of the hooks is a child with our name.
+        let helps = candidate.parent == self.own && candidate.name == self.own_name;
         let records = is_ours && command.is_some_and(is_recorder);
         candidate.spared = match () {
+            () if pid == self.own || helps => Some(Spared::Itself),
             () if pid == 1 => Some(Spared::Init),
-            () if pid == self.own || candidate.parent == self.own => Some(Spared::Itself),
             () if self.ancestors.contains(&pid) => Some(Spared::Ancestor),
             () if records => Some(Spared::Recorder),
             () if candidate.oom_score_adj <= -1000 => Some(Spared::Never),

@@ -278,3 +278,110 @@ fn keep(table: &mut Vec<Candidate>, candidate: Candidate) {
         *smallest = candidate;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use exithand_testkit::{Actor, actor, private_pid_namespace, run_isolated, test_name};
+
+    use super::*;
+    use crate::config::Config;
+
+    fn wait(mut child: Child) -> std::io::Result<u32> {
+        child.wait()?;
+        Ok(child.id())
+    }
+
+    fn settings() -> Settings {
+        Settings::new(&Config::default(), 16 << 30)
+    }
+
+    fn number(actor: &Actor) -> u32 {
+        u32::try_from(actor.pid().as_raw_nonzero().get()).unwrap()
+    }
+
+    fn place(scanner: &Scanner, actor: &Actor) -> usize {
+        let number = number(actor);
+        let found = scanner
+            .table
+            .iter()
+            .position(|it| it.identity.pid == number);
+        found.expect("it is large enough to be seen")
+    }
+
+    #[test]
+    fn a_victim_that_is_gone_by_now_is_not_held() {
+        run_isolated(test_name!(), || {
+            let mut victim = actor(&["hold", "20"]);
+            let mut scanner = Scanner::new(None, ROOM).unwrap();
+            scanner.scan(&settings(), Duration::from_secs(1));
+            let index = place(&scanner, &victim);
+            victim.kill();
+            victim.wait();
+            assert!(scanner.hold(&settings(), index).is_none());
+            assert!(scanner.choose(&settings(), &Need::default()).is_none());
+        });
+    }
+
+    #[test]
+    fn whoever_has_the_pid_by_now_is_not_killed_for_it() {
+        private_pid_namespace(320).run(test_name!(), || {
+            // Only after the first round are pids given out again.
+            while Command::new("true").spawn().and_then(wait).unwrap() < 300 {}
+            let mut victim = actor(&["hold", "20"]);
+            let mut scanner = Scanner::new(None, ROOM).unwrap();
+            scanner.scan(&settings(), Duration::from_secs(1));
+            let index = place(&scanner, &victim);
+            let pid = victim.pid();
+            victim.kill();
+            victim.wait();
+            // There are so few pids that the same comes round.
+            let heir = loop {
+                let heir = actor(&["hold", "20"]);
+                if heir.pid() == pid {
+                    break heir;
+                }
+            };
+            assert!(scanner.hold(&settings(), index).is_none());
+            scanner.scan(&settings(), Duration::from_secs(2));
+            let index = place(&scanner, &heir);
+            assert!(
+                scanner.hold(&settings(), index).is_some(),
+                "by its own name it is"
+            );
+        });
+    }
+
+    #[test]
+    fn growth_is_told_from_two_scans() {
+        let mut known = Candidate {
+            memory_bytes: 1000,
+            identity: Identity { pid: 7, mark: 1 },
+            ..Candidate::default()
+        };
+        let before = [(known.identity, 400)];
+        assert_eq!(growth(&before, &known, 2000), 300);
+        known.identity.mark = 2;
+        assert_eq!(
+            growth(&before, &known, 2000),
+            500,
+            "another, grown from nothing"
+        );
+    }
+
+    #[test]
+    fn a_full_table_keeps_the_large() {
+        let holding = |memory_bytes| Candidate {
+            memory_bytes,
+            ..Candidate::default()
+        };
+        let mut table = touched(2);
+        for bytes in [5, 1, 9, 3] {
+            keep(&mut table, holding(bytes));
+        }
+        let mut sizes: Vec<u64> = table.iter().map(|it| it.memory_bytes).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [5, 9]);
+    }
+}

@@ -87,6 +87,38 @@ pub(crate) fn trim_heap() {
     }
 }
 
+/// Gives back the pages of programs and libraries that nobody has written to; those still needed
+/// come back from the page cache when they are touched. Call it before memory is locked.
+pub(crate) fn drop_clean_pages() {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let mut range = None;
+    for line in maps.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let (first, second) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        if let Some((start, end)) = first.split_once('-') {
+            let address = |text: &str| usize::from_str_radix(text, 16).ok();
+            let is_program = second.ends_with("xp") && line.contains('/');
+            range = address(start).zip(address(end)).filter(|_| is_program);
+        } else if first == "Anonymous:"
+            && second == "0"
+            && let Some((start, end)) = range.take()
+        {
+            let address = ptr::with_exposed_provenance_mut(start);
+            // SAFETY: the range is one private mapping of a file that is only executed and that
+            // nobody has written to, so what comes back is what was there.
+            let dropped = unsafe {
+                rustix::mm::madvise(address, end - start, rustix::mm::Advice::LinuxDontNeed)
+            };
+            if dropped.is_err() {
+                return;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
