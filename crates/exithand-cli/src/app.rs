@@ -9,7 +9,9 @@ use clap::Parser;
 use crate::cli::{Cli, Command};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::{completions, doctor, id, install_names, kill_command, mount_command, sys, wait};
+use crate::{
+    completions, doctor, id, install_names, kill_command, lowmem_command, mount_command, sys, wait,
+};
 
 /// Runs `exithand` with `args`, the name it was called by first.
 pub fn run(args: &[OsString]) -> ExitCode {
@@ -41,6 +43,7 @@ fn subcommand(command: &Command) -> Result<ExitCode, Failure> {
         Command::Id(args) => id::run(args, out),
         Command::Mount(args) => mount_command::mount(args, out),
         Command::Umount(args) => mount_command::umount(args),
+        Command::Lowmem(args) => lowmem_command::run(args, out),
         Command::Doctor(args) => doctor::run(args, out),
         Command::InstallNames(args) => install_names::run(args, out),
         Command::Completions(args) => completions::run(args, out),

@@ -28,6 +28,7 @@ pub enum Command {
     Id(crate::id::Args),
     Mount(crate::mount_command::MountArgs),
     Umount(crate::mount_command::UmountArgs),
+    Lowmem(crate::lowmem_command::Args),
     Doctor(crate::doctor::Args),
     InstallNames(crate::install_names::Args),
     Completions(crate::completions::Args),
