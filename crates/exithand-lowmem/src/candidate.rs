@@ -104,3 +104,12 @@ impl Candidate {
             .saturating_add(grown)
     }
 }
+
+/// Returns the greatest mark of all: no process that is there was started later.
+pub(crate) fn newest_mark(candidates: &[Candidate]) -> u64 {
+    candidates
+        .iter()
+        .map(|it| it.identity.mark)
+        .max()
+        .unwrap_or(0)
+}

@@ -345,7 +345,7 @@ mod tests {
             ..fresh(300)
         };
         let released = Victim {
-            stage: Stage::Released,
+            settled: true,
             ..fresh(300)
         };
         for (what, available, victims, expected) in [
@@ -379,7 +379,12 @@ mod tests {
         assert_eq!(short(verdict(&sample(250), &many)), "rest");
         let mut limiter = Limiter::default();
         for _ in 0..20 {
-            limiter.killed(crate::Name::new(b"x"), ms(900), &policy());
+            let kill = crate::limit::Kill {
+                name: crate::Name::new(b"x"),
+                mark: 1,
+                newest: 1,
+            };
+            limiter.killed(kill, ms(900), &policy());
         }
         let ledger = Ledger::new(1 << 30);
         let held = decide(&policy(), &sample(250), &ledger, &limiter);

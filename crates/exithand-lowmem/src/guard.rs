@@ -12,6 +12,8 @@ const QUIET_FILL_BYTES: u64 = 256 << 20;
 const MOST_FILL_BYTES: u64 = 8 << 30;
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);
+/// Below the warning nobody knows how much longer it takes.
+const BELOW_WARN: Duration = Duration::from_millis(100);
 /// Where memory is plenty the next look can wait for as long as it takes to fill it at full speed.
 const IDLE: Duration = Duration::from_secs(10);
 /// How often memory coming back is looked at.
@@ -45,7 +47,7 @@ fn below_warn(policy: &Policy, sample: &Sample) -> Duration {
     let headroom = sample.available_bytes.saturating_sub(levels.soft_bytes);
     let margin = levels.hard_bytes.saturating_sub(levels.floor_bytes) / 2;
     let fill = sample.fill_bytes.clamp(QUIET_FILL_BYTES, MOST_FILL_BYTES);
-    time(headroom / 2 + margin / 2, fill).clamp(SHORTEST, Duration::from_millis(250))
+    time(headroom / 2 + margin / 2, fill).clamp(SHORTEST, BELOW_WARN)
 }
 
 fn time(bytes: u64, rate_bytes: u64) -> Duration {

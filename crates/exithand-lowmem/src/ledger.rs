@@ -25,7 +25,8 @@ pub enum Stage {
     },
     /// It was killed.
     Killed,
-    /// Its memory is back; it is not gone yet.
+    /// Its memory was released; it is not gone yet. What its own end had taken hold of before is
+    /// back only a moment later, so what it owes is still counted on for that long.
     Released,
 }
 
@@ -52,6 +53,8 @@ pub struct Victim {
     pub released_at: Option<Duration>,
     /// When it last gave something back.
     pub progress_at: Duration,
+    /// Whether all of it is taken to be back, seen or not.
+    pub settled: bool,
     /// Whether its deadline passed without progress. Its credit is gone; its handle stays open.
     pub stuck: bool,
 }
@@ -59,7 +62,7 @@ pub struct Victim {
 impl Victim {
     /// Returns what it still owes.
     pub fn owed_bytes(&self) -> u64 {
-        if self.stuck || self.stage == Stage::Released {
+        if self.stuck || self.settled {
             return 0;
         }
         self.expected_bytes.saturating_sub(self.returned_bytes)
@@ -112,7 +115,7 @@ impl Ledger {
 
     /// Counts those whose memory is still being waited for.
     pub fn in_flight(&self) -> usize {
-        let waits = |victim: &Victim| !victim.stuck && victim.stage != Stage::Released;
+        let waits = |victim: &Victim| !victim.stuck && !victim.settled;
         self.iter().filter(|(_, victim)| waits(victim)).count()
     }
 
@@ -147,7 +150,7 @@ impl Ledger {
         let last = self.last_available.replace(available_bytes);
         let mut rise = available_bytes.saturating_sub(last.unwrap_or(available_bytes));
         let waiting = self.slots.iter_mut().flatten();
-        for victim in waiting.filter(|it| it.stage == Stage::Killed && it.owed_bytes() > 0) {
+        for victim in waiting.filter(|it| it.owed_bytes() > 0) {
             let part = rise.min(victim.owed_bytes());
             if part > 0 {
                 victim.returned_bytes += part;
@@ -165,6 +168,14 @@ impl Ledger {
         let (slot, _) = self.iter().find(|(_, victim)| late(victim))?;
         self.slots[slot].as_mut()?.stuck = true;
         Some(slot)
+    }
+
+    /// Takes the memory of victims that was released a while ago to be back.
+    pub fn settle(&mut self, now: Duration, base: Duration) {
+        for victim in self.slots.iter_mut().flatten() {
+            let over = |at: Duration| at.saturating_add(base) <= now;
+            victim.settled |= victim.released_at.is_some_and(over);
+        }
     }
 
     /// Finds a victim that was asked to end, and has had its time.
@@ -232,6 +243,10 @@ impl Ledger {
         let deadline = |victim: &Victim| match victim.stage {
             Stage::Asked { until } => Some(until),
             Stage::Killed if !victim.stuck => Some(self.deadline(victim, policy.base_deadline)),
+            Stage::Released if !victim.settled => {
+                let at = victim.released_at?;
+                Some(at.saturating_add(policy.base_deadline))
+            }
             Stage::Killed | Stage::Released => None,
         };
         self.iter().filter_map(|(_, victim)| deadline(victim)).min()
@@ -261,6 +276,7 @@ pub(crate) mod tests {
             signalled_at: ms(0),
             released_at: None,
             progress_at: ms(0),
+            settled: false,
             stuck: false,
         }
     }
@@ -288,6 +304,11 @@ pub(crate) mod tests {
         ledger.sample(ms(60), GIB);
         assert_eq!(ledger.owed_bytes(), 2 * GIB - GIB / 2, "others took it");
         ledger.released(slot, ms(100));
+        ledger.sample(ms(110), GIB + GIB / 2);
+        assert_eq!(ledger.owed_bytes(), GIB, "the rest is on its way");
+        ledger.settle(ms(299), BASE);
+        assert_eq!(ledger.owed_bytes(), GIB);
+        ledger.settle(ms(300), BASE);
         assert_eq!(ledger.owed_bytes(), 0);
         assert!(ledger.get(slot).is_some(), "released is not gone");
         let gone = ledger.gone(slot, ms(900)).unwrap();

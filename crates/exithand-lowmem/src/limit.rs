@@ -22,6 +22,19 @@ struct Habit {
     last: Duration,
     backoff: Duration,
     until: Duration,
+    /// The newest mark there was at the last kill: whoever has a greater one was started since.
+    newest: u64,
+}
+
+/// A kill.
+#[derive(Debug, Clone, Copy)]
+pub struct Kill {
+    /// Whom.
+    pub name: Name,
+    /// The mark of its identity, which grows from process to process.
+    pub mark: u64,
+    /// The greatest mark of all processes then.
+    pub newest: u64,
 }
 
 /// What was killed lately.
@@ -67,7 +80,11 @@ impl Limiter {
     }
 
     /// Notes a kill. Returns how long the name is left alone if it has become a restart loop.
-    pub fn killed(&mut self, name: Name, now: Duration, policy: &Policy) -> Option<Duration> {
+    ///
+    /// That takes processes that were started since the last kill: many that ran side by side are no
+    /// loop.
+    pub fn killed(&mut self, kill: Kill, now: Duration, policy: &Policy) -> Option<Duration> {
+        let Kill { name, mark, newest } = kill;
         if self.count == ROOM {
             self.kills.copy_within(1.., 0);
             self.count -= 1;
@@ -96,8 +113,13 @@ impl Limiter {
                 ..Habit::default()
             };
         }
-        habit.kills += 1;
+        let is_heir = habit.kills == 0 || mark > habit.newest;
         habit.last = now;
+        habit.newest = habit.newest.max(newest);
+        if !is_heir {
+            return None;
+        }
+        habit.kills += 1;
         let looping = habit.kills >= policy.loop_kills.max(1)
             && (habit.backoff > Duration::ZERO
                 || now.saturating_sub(habit.since) <= policy.loop_within);
@@ -119,6 +141,16 @@ mod tests {
         Policy::new(&Config::default(), 16 << 30)
     }
 
+    /// Kills somebody who was started a moment before.
+    fn kill(limiter: &mut Limiter, text: &str, second: u64) -> Option<Duration> {
+        let kill = Kill {
+            name: name(text),
+            mark: second + 1,
+            newest: second + 1,
+        };
+        limiter.killed(kill, at(second), &policy())
+    }
+
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
@@ -132,7 +164,7 @@ mod tests {
         let mut limiter = Limiter::default();
         for second in 0..3 {
             assert_eq!(limiter.held_until(at(second), 3), None);
-            limiter.killed(name(&second.to_string()), at(second), &policy());
+            kill(&mut limiter, &second.to_string(), second);
         }
         assert_eq!(limiter.held_until(at(10), 3), Some(at(60)));
         assert_eq!(limiter.held_until(at(60), 3), None);
@@ -141,8 +173,7 @@ mod tests {
     #[test]
     fn a_restart_loop_is_left_alone_for_longer_each_time() {
         let mut limiter = Limiter::default();
-        let policy = policy();
-        let mut kill = |second| limiter.killed(name("loop"), at(second), &policy);
+        let mut kill = |second| kill(&mut limiter, "loop", second);
         assert_eq!(kill(0), None);
         assert_eq!(kill(20), None);
         assert_eq!(kill(40), Some(at(10)));
@@ -157,10 +188,7 @@ mod tests {
     fn kills_that_are_far_apart_are_no_loop() {
         let mut limiter = Limiter::default();
         for round in 0..10 {
-            assert_eq!(
-                limiter.killed(name("daily"), at(round * 1000), &policy()),
-                None
-            );
+            assert_eq!(kill(&mut limiter, "daily", round * 1000), None);
         }
     }
 
@@ -168,8 +196,23 @@ mod tests {
     fn remembers_many_kills() {
         let mut limiter = Limiter::default();
         for second in 0..400 {
-            limiter.killed(name(&second.to_string()), at(second), &policy());
+            kill(&mut limiter, &second.to_string(), second);
         }
         assert!(limiter.held_until(at(400), 59).is_some());
+    }
+
+    #[test]
+    fn many_that_ran_side_by_side_are_no_loop() {
+        let mut limiter = Limiter::default();
+        for mark in 1..=9 {
+            let kill = Kill {
+                name: name("worker"),
+                mark,
+                newest: 9,
+            };
+            assert_eq!(limiter.killed(kill, at(1), &policy()), None);
+        }
+        assert_eq!(kill(&mut limiter, "worker", 20), None, "the second");
+        assert!(kill(&mut limiter, "worker", 30).is_some(), "the third");
     }
 }

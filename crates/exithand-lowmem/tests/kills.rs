@@ -38,8 +38,8 @@ fn inside(cgroup: &Cgroup, part: &[&str]) -> exithand_testkit::Actor {
 
 #[test]
 fn the_smallest_member_that_covers_the_deficit_of_a_cgroup_dies() {
+    need!(Need::CgroupV1Memory);
     run_isolated(test_name!(), || {
-        need!(Need::CgroupV1Memory);
         let cgroup = memory_cgroup();
         let outsider = actor(&["hold", "600"]);
         let small = inside(&cgroup, &["hold", "20"]);
@@ -55,8 +55,8 @@ fn the_smallest_member_that_covers_the_deficit_of_a_cgroup_dies() {
 
 #[test]
 fn whoever_handles_term_is_asked_and_has_its_time() {
+    need!(Need::CgroupV1Memory);
     run_isolated(test_name!(), || {
-        need!(Need::CgroupV1Memory);
         let cgroup = memory_cgroup();
         let mut polite = inside(&cgroup, &["hold", "300", "obey-term"]);
         let told = run_until(
@@ -72,8 +72,8 @@ fn whoever_handles_term_is_asked_and_has_its_time() {
 
 #[test]
 fn whoever_takes_too_long_is_killed() {
+    need!(Need::CgroupV1Memory);
     run_isolated(test_name!(), || {
-        need!(Need::CgroupV1Memory);
         let cgroup = memory_cgroup();
         let mut stubborn = inside(&cgroup, &["hold", "300", "handle-term"]);
         let told = run_until(
@@ -88,8 +88,8 @@ fn whoever_takes_too_long_is_killed() {
 
 #[test]
 fn the_least_important_class_goes_first() {
+    need!(Need::CgroupV1Memory);
     run_isolated(test_name!(), || {
-        need!(Need::CgroupV1Memory);
         let cgroup = memory_cgroup();
         let important = inside(&cgroup, &["hold", "260"]);
         let mut expendable = inside(&cgroup, &["hold", "130"]);
@@ -103,8 +103,8 @@ fn the_least_important_class_goes_first() {
 
 #[test]
 fn a_protected_process_is_spared_and_nobody_else_is_there() {
+    need!(Need::CgroupV1Memory);
     run_isolated(test_name!(), || {
-        need!(Need::CgroupV1Memory);
         let cgroup = memory_cgroup();
         let mut hog = inside(&cgroup, &["hold", "380"]);
         let rule = "[[rule]]\nname = \"exithand-act*\"\naction = \"protect\"\n";
@@ -115,8 +115,8 @@ fn a_protected_process_is_spared_and_nobody_else_is_there() {
 
 #[test]
 fn two_that_are_needed_die_and_no_third() {
+    need!(Need::CgroupV1Memory);
     run_isolated(test_name!(), || {
-        need!(Need::CgroupV1Memory);
         let cgroup = memory_cgroup();
         let members: Vec<_> = (0..6).map(|_| inside(&cgroup, &["hold", "75"])).collect();
         let told = run_until(

@@ -10,12 +10,12 @@ use super::eyes::Eyes;
 use super::reaper::{Job, Reapers, Report, Then};
 use super::scan::{Chosen, Scanner};
 use super::watch::Watch;
-use crate::candidate::{Candidate, Spared};
+use crate::candidate::{Candidate, Spared, newest_mark};
 use crate::choose::{Need, SHOWN};
 use crate::decide::{Means, Sample, Verdict, Why, decide, effective_bytes, level};
 use crate::ledger::{Ledger, ROOM, Stage, Victim};
 use crate::level::Level;
-use crate::limit::Limiter;
+use crate::limit::{Kill, Limiter};
 use crate::reading::TermHandling;
 use crate::record::{Decision, Event, LevelChange, Mode, Notice, Outcome, Release, Stuck};
 
@@ -156,6 +156,7 @@ impl Core {
         let settings = Arc::clone(&state.settings);
         state.last_sample = *sample;
         state.ledger.sample(now, sample.available_bytes);
+        state.ledger.settle(now, settings.policy.base_deadline);
         if self.mode == Mode::Live {
             while let Some(slot) = state.ledger.find_stuck(now, settings.policy.base_deadline) {
                 state.stuck += 1;
@@ -229,8 +230,10 @@ impl Core {
             (why, need, means),
             count + 1,
         );
+        let newest = newest_mark(&scanner.table);
         let Chosen { index, handle, .. } = chosen;
-        let Some(number) = self.admit(settings, sample, &victim, handle, means, event) else {
+        let Some(number) = self.admit(settings, sample, &victim, handle, (means, newest), event)
+        else {
             return false;
         };
         scanner.table[index].spared = Some(Spared::InFlight);
@@ -271,7 +274,7 @@ impl Core {
         sample: &Sample,
         victim: &Candidate,
         handle: ExitHandle,
-        means: Means,
+        (means, newest): (Means, u64),
         mut event: Decision,
     ) -> Option<u64> {
         let mut state = self.lock();
@@ -287,9 +290,12 @@ impl Core {
             return None;
         }
         state.decisions = number;
-        let backoff = state
-            .limiter
-            .killed(victim.name, sample.at, &settings.policy);
+        let kill = Kill {
+            name: victim.name,
+            mark: victim.identity.mark,
+            newest,
+        };
+        let backoff = state.limiter.killed(kill, sample.at, &settings.policy);
         event.decision = number;
         event.owed_bytes = owed_bytes;
         state.tell(sample.at, &Event::Decision(event));
@@ -339,6 +345,7 @@ impl Core {
             signalled_at: now,
             released_at: None,
             progress_at: now,
+            settled: false,
             stuck: false,
         });
         let Some(slot) = slot else {

@@ -9,13 +9,13 @@ use super::Settings;
 use super::clock::now;
 use super::eyes::Eyes;
 use super::scan::{ROOM, Scanner};
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, newest_mark};
 use crate::choose::{Need, Ranking, rank};
 use crate::config::Config;
 use crate::decide::{Sample, Verdict, decide, level};
 use crate::ledger::Ledger;
 use crate::level::{Level, Levels};
-use crate::limit::Limiter;
+use crate::limit::{Kill, Limiter};
 
 /// Memory and processes at one moment: what a decision is made of.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -105,6 +105,7 @@ pub fn simulate(
         let ledger = Ledger::new(settings.policy.rate_bytes);
         // Whoever would be dead by now holds no memory.
         let is_dead = |it: &Candidate| dead.iter().any(|dead| dead.identity == it.identity);
+        let newest = newest_mark(&snapshot.candidates);
         let back = snapshot.candidates.iter().filter(|it| is_dead(it));
         let back: u64 = back.map(|it| it.memory_bytes).sum();
         snapshot.candidates.retain(|it| !is_dead(it));
@@ -119,7 +120,12 @@ pub fn simulate(
             };
             let victim = snapshot.candidates.swap_remove(index);
             tell(snapshot.sample.at, &verdict, &victim);
-            limiter.killed(victim.name, snapshot.sample.at, &settings.policy);
+            let kill = Kill {
+                name: victim.name,
+                mark: victim.identity.mark,
+                newest,
+            };
+            limiter.killed(kill, snapshot.sample.at, &settings.policy);
             let available = &mut snapshot.sample.available_bytes;
             *available = available.saturating_add(victim.memory_bytes);
             dead.push(victim);

@@ -12,7 +12,7 @@ use super::files::{open_below, read_from_start};
 use crate::decide::Sample;
 use crate::guard::FillMeter;
 use crate::number::{decimal, field};
-use crate::reading::{Meminfo, Pressure, ReclaimMeter, StallMeter, Vmstat};
+use crate::reading::{Meminfo, Pressure, Reclaim, ReclaimMeter, StallMeter, Vmstat};
 
 /// `/proc/vmstat`, the longest file read, has about 4 KiB.
 const ROOM: usize = 16 << 10;
@@ -127,15 +127,13 @@ impl Eyes {
             ..Sample::default()
         };
         match &self.files {
-            Files::Machine { meminfo, vmstat } => {
+            Files::Machine { meminfo, .. } => {
                 let text = read_from_start(meminfo, &mut self.room[..])?;
                 let meminfo = Meminfo::parse(text).ok_or(Errno::INVAL)?;
                 sample.available_bytes = meminfo.available_bytes;
                 sample.swap_total_bytes = meminfo.swap_total_bytes;
                 sample.swap_free_bytes = meminfo.swap_free_bytes;
                 sample.file_bytes = meminfo.file_bytes;
-                let text = read_from_start(vmstat, &mut self.room[..])?;
-                sample.reclaim = self.reclaim.add(Vmstat::parse(text), self.page_bytes);
             }
             Files::Cgroup { limit, usage, stat } => {
                 let limit = decimal(read_from_start(limit, &mut self.room[..])?);
@@ -157,8 +155,24 @@ impl Eyes {
             let total = Pressure::parse(text).unwrap_or_default();
             sample.stall = Some(self.stall.add(now, total));
         }
+        sample.reclaim = self.reclaim(&sample)?;
         sample.fill_bytes = self.fill.add(now, sample.available_bytes);
         Ok(sample)
+    }
+
+    /// Reads what reclaim did since the last look; where nobody stalls it does not matter.
+    fn reclaim(&mut self, sample: &Sample) -> Result<Reclaim, Errno> {
+        let stalls = sample.stall.is_some_and(|stall| stall.full_us > 0);
+        match &self.files {
+            Files::Machine { vmstat, .. } if stalls => {
+                let text = read_from_start(vmstat, &mut self.room[..])?;
+                Ok(self.reclaim.add(Vmstat::parse(text), self.page_bytes))
+            }
+            _ => {
+                self.reclaim = ReclaimMeter::default();
+                Ok(Reclaim::default())
+            }
+        }
     }
 
     /// Forgets stalls and rates: memory has come back since.
