@@ -60,7 +60,22 @@ pub(crate) fn clean_up() {
     }
 }
 
+/// What is free and in no use, the lists of processors included, which only some count.
 fn available_mib() -> u64 {
+    plain_available_mib() + kept_mib()
+}
+
+/// What processors keep on lists of their own.
+fn kept_mib() -> u64 {
+    let text = fs::read_to_string("/proc/zoneinfo").unwrap();
+    let counts = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("count:"));
+    let pages: u64 = counts.filter_map(|it| it.trim().parse::<u64>().ok()).sum();
+    pages >> 8
+}
+
+fn plain_available_mib() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap();
     let line = text
         .lines()
@@ -115,7 +130,13 @@ pub(crate) fn run(scenario: Scenario, killer: Killer, large: u64) -> String {
     let freezer = frozen.map(|it| Freezer::freeze(it.child.id()));
     let level = available_mib() - scenario.margin(large);
     let back_mib = scenario.comes_back(large);
-    let mut daemon = killer.start(level, back_mib / 2, &folder);
+    // The others go by what the kernel calls available.
+    let theirs = if killer == Killer::Exithand {
+        level
+    } else {
+        plain_available_mib() - scenario.margin(large)
+    };
+    let mut daemon = killer.start(theirs, back_mib / 2, &folder);
     // It has settled once it waits for something.
     settle(daemon.id());
     for player in &mut players {

@@ -163,7 +163,9 @@ fn short_of(mib: u64) -> String {
         .find_map(|line| line.strip_prefix("MemAvailable:"))
         .unwrap();
     let available: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-    let hard = (available >> 10) + mib;
+    let zoneinfo = fs::read("/proc/zoneinfo").unwrap();
+    let kept = exithand_lowmem::reading::per_cpu_pages(&zoneinfo) >> 8;
+    let hard = (available >> 10) + kept + mib;
     let (more, floor) = (hard + 50, hard / 4);
     format!(
         "[levels]\nwarn = \"{more}M\"\nsoft = \"{hard}M\"\nhard = \"{hard}M\"\n\

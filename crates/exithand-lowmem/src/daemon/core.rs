@@ -113,7 +113,7 @@ impl Core {
     /// Looks at memory and does what the rule says, as often as it says so.
     pub(super) fn round(&self, eyes: &mut Eyes, scanner: &mut Scanner) {
         let now = super::clock::now();
-        let Ok(sample) = eyes.look(now) else {
+        let Ok(sample) = eyes.look(now, self.near_bytes()) else {
             self.lock().say_once(now, Notice::Blind);
             return;
         };
@@ -146,6 +146,12 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Returns the amount of memory below which it is worth a closer look.
+    fn near_bytes(&self) -> u64 {
+        let levels = self.lock().settings.policy.levels;
+        levels.warn_bytes.max(levels.target_bytes)
     }
 
     /// Takes in a sample: progress, stuck victims, levels.
@@ -498,7 +504,9 @@ impl Core {
     /// Closes the case of a victim whose handle says that it is gone.
     pub(super) fn gone(&self, slot: usize, eyes: &mut Eyes) {
         let now = super::clock::now();
-        let available = eyes.look(now).map_or(0, |sample| sample.available_bytes);
+        let available = eyes
+            .look(now, self.near_bytes())
+            .map_or(0, |sample| sample.available_bytes);
         eyes.forget();
         let mut state = self.lock();
         let state = &mut *state;

@@ -38,7 +38,7 @@ pub fn snapshot(config: &Config) -> io::Result<Snapshot> {
     let total_bytes = eyes.total_bytes()?;
     let settings = Settings::new(config, total_bytes);
     let mut scanner = Scanner::new(None, ROOM)?;
-    let sample = eyes.look(now())?;
+    let sample = eyes.look(now(), u64::MAX)?;
     scanner.scan(&settings, sample.at);
     Ok(Snapshot {
         total_bytes,

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::Errno;
+use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::files::{open_below, read_from_start};
 use crate::decide::Sample;
 use crate::guard::FillMeter;
 use crate::number::{decimal, field};
-use crate::reading::{Meminfo, Pressure, Reclaim, ReclaimMeter, StallMeter, Vmstat};
+use crate::reading::{Meminfo, Pressure, Reclaim, ReclaimMeter, StallMeter, Vmstat, per_cpu_pages};
 
 /// `/proc/vmstat`, the longest file read, has about 4 KiB.
 const ROOM: usize = 16 << 10;
@@ -23,6 +23,7 @@ enum Files {
     Machine {
         meminfo: OwnedFd,
         vmstat: OwnedFd,
+        zoneinfo: Option<OwnedFd>,
     },
     /// Limit, usage, and the statistics that tell how much of it is page cache.
     Cgroup {
@@ -55,6 +56,7 @@ impl Eyes {
         let files = Files::Machine {
             meminfo: read("/proc/meminfo")?,
             vmstat: read("/proc/vmstat")?,
+            zoneinfo: read("/proc/zoneinfo").ok(),
         };
         Ok(Self::new(files, read("/proc/pressure/memory").ok(), window))
     }
@@ -116,12 +118,12 @@ impl Eyes {
         }
     }
 
-    /// Looks.
+    /// Looks. Below `near_bytes` it looks closer, which takes longer.
     ///
     /// # Errors
     ///
     /// As `read(2)`; `EINVAL` for a file that lacks a line.
-    pub(super) fn look(&mut self, now: Duration) -> Result<Sample, Errno> {
+    pub(super) fn look(&mut self, now: Duration, near_bytes: u64) -> Result<Sample, Errno> {
         let mut sample = Sample {
             at: now,
             ..Sample::default()
@@ -150,6 +152,9 @@ impl Eyes {
                 sample.available_bytes = free.saturating_add(inactive);
             }
         }
+        if sample.available_bytes < near_bytes {
+            sample.available_bytes = sample.available_bytes.saturating_add(self.per_cpu_bytes()?);
+        }
         if let Some(pressure) = &self.pressure {
             let text = read_from_start(pressure, &mut self.room[..])?;
             let total = Pressure::parse(text).unwrap_or_default();
@@ -158,6 +163,29 @@ impl Eyes {
         sample.reclaim = self.reclaim(&sample)?;
         sample.fill_bytes = self.fill.add(now, sample.available_bytes);
         Ok(sample)
+    }
+
+    /// Adds up what processors keep for themselves. The file is as long as there are processors, so
+    /// it is read piece by piece, each up to its last whole line.
+    fn per_cpu_bytes(&mut self) -> Result<u64, Errno> {
+        let Files::Machine {
+            zoneinfo: Some(zoneinfo),
+            ..
+        } = &self.files
+        else {
+            return Ok(0);
+        };
+        let (mut pages, mut offset) = (0_u64, 0_u64);
+        loop {
+            let room = &mut self.room[..];
+            let length = retry_on_intr(|| pread(zoneinfo, &mut *room, offset))?;
+            let whole = room[..length].iter().rposition(|byte| *byte == b'\n');
+            let Some(whole) = whole else {
+                return Ok(pages.saturating_mul(self.page_bytes));
+            };
+            pages = pages.saturating_add(per_cpu_pages(&room[..=whole]));
+            offset += u64::try_from(whole + 1).unwrap_or(u64::MAX);
+        }
     }
 
     /// Reads what reclaim did since the last look; where nobody stalls it does not matter.

@@ -13,7 +13,7 @@ use std::thread;
 
 use exithand_lowmem::config::Config;
 use exithand_lowmem::daemon::{Daemon, Format, Options};
-use exithand_lowmem::reading::Meminfo;
+use exithand_lowmem::reading::{Meminfo, per_cpu_pages};
 use exithand_lowmem::record::Mode;
 use exithand_testkit::sys::signal_thread;
 use rustix::process::Signal;
@@ -34,7 +34,8 @@ pub fn options(out: OwnedFd, mode: Mode) -> Options {
 /// A configuration by which memory is low until `mib` more of it are there.
 pub fn short_of(mib: u64) -> Config {
     let meminfo = Meminfo::parse(&std::fs::read("/proc/meminfo").unwrap()).unwrap();
-    let hard = (meminfo.available_bytes >> 20) + mib;
+    let kept = per_cpu_pages(&std::fs::read("/proc/zoneinfo").unwrap()) >> 8;
+    let hard = (meminfo.available_bytes >> 20) + kept + mib;
     let (target, floor) = (hard + 50, hard / 4);
     Config::parse(&format!(
         "[levels]\nwarn = \"{target}M\"\nsoft = \"{hard}M\"\nhard = \"{hard}M\"\nfloor = \"{floor}M\"\n\
