@@ -360,9 +360,13 @@ static __always_inline void fill_identity(struct exit_record *record, struct tas
 	u64 level = GET(pid, level);
 	struct cred *cred = GET(task, cred);
 	struct task_struct *parent = GET(leader, real_parent);
-	struct upid *own = (void *)pid + bpf_core_field_offset(((struct pid *)0)->numbers) +
-			   level * bpf_core_type_size(struct upid);
+	struct upid *own;
 
+	/* Out of the compiler's sight, so that older verifiers see the bound; namespaces nest 32 levels deep. */
+	asm volatile("" : "+r"(level));
+	level &= 63;
+	own = (void *)pid + bpf_core_field_offset(((struct pid *)0)->numbers) +
+	      level * bpf_core_type_size(struct upid);
 	record->ino = 0;
 	if (bpf_core_field_exists(((struct pid___inode *)0)->ino))
 		record->ino = PEEK((struct pid___inode *)pid, ino);
