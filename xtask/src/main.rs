@@ -11,6 +11,7 @@ mod check;
 mod fuzz;
 mod graph;
 mod hygiene;
+mod kernel;
 mod layering;
 mod licences;
 mod packages;
@@ -35,6 +36,8 @@ enum Command {
     Test(test::Args),
     /// Runs the tests on every kernel of the matrix, each in a virtual machine.
     Vm(vm::Args),
+    /// Builds the kernel of kernel/ and holds its exithand files to the contract, in a virtual machine.
+    Kernel(kernel::Args),
     /// Runs the benchmarks whose names contain one of NAME; all of them without a name.
     Bench(bench::Args),
     /// Runs every fuzz target for SECONDS each, on nightly.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Unsafe => unsafe_code::run(),
         Command::Test(args) => test::run(&args),
         Command::Vm(args) => vm::run(&args),
+        Command::Kernel(args) => kernel::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Packages(args) => packages::run(&args),
