@@ -7,9 +7,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use exithand_testkit::{Isolation, Need, need, with_descriptor_limit};
+use exithand_testkit::{Need, need, run_isolated, test_name, with_descriptor_limit};
 use names_support::{ABSENT, Ran, Tools, ran};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
@@ -23,10 +22,20 @@ struct Flock {
 
 impl Flock {
     fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("eh{}x{number}", std::process::id());
-        let directory = tempfile::tempdir().unwrap();
+        // Random, and all as long, so that none is the beginning of another; a pid would not do
+        // where tests run in several pid namespaces.
+        let directory = tempfile::Builder::new()
+            .prefix("eh")
+            .rand_bytes(8)
+            .tempdir()
+            .unwrap();
+        let name = directory
+            .path()
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         // The kernel names a process after the file it was started by.
         symlink("/bin/cat", directory.path().join(&name)).unwrap();
         Self {
@@ -180,24 +189,6 @@ fn a_soft_limit_is_raised() {
 }
 
 #[test]
-fn a_session_outside_of_the_pid_namespace_is_no_mistake() {
-    need!(Need::PrivatePidNamespace);
-    let tools = Tools::new();
-    let line = [
-        "pidwait",
-        "-c",
-        "-g",
-        "0",
-        "-s",
-        "0,1000000",
-        "nobody-has-it",
-    ];
-    let mut inside = Isolation::default().wrap(&tools.command(&line));
-    let found = Ran::of(inside.stdin(Stdio::null()));
-    assert_eq!(found, ran(1, "0\n", ""));
-}
-
-#[test]
 fn selects_as_pgrep_does() {
     need!(Need::Program("pgrep"));
     let tools = Tools::new();
@@ -207,8 +198,7 @@ fn selects_as_pgrep_does() {
     let own = std::process::id().to_string();
     let name = flock.name.as_str();
     let (upper, whole) = (name.to_uppercase(), format!("{name}$"));
-    let (part, group) = (&name[..name.len() - 1], rustix::process::getpgrp());
-    let group = group.as_raw_nonzero().to_string();
+    let part = &name[..name.len() - 1];
     let uid = rustix::process::getuid().as_raw().to_string();
     let all = format!("{},{},{ABSENT}", flock.pid(0), flock.pid(1));
     for options in [
@@ -223,7 +213,9 @@ fn selects_as_pgrep_does() {
         vec!["-P", ABSENT, name],
         vec!["-n", name],
         vec!["-o", name],
-        vec!["-g", &group, name],
+        vec!["-g", "0", name],
+        vec!["-s", "0", name],
+        vec!["-g", ABSENT, name],
         vec!["-u", &uid, name],
         vec!["-U", &uid, name],
         vec!["-G", "nogroup", name],
@@ -246,6 +238,21 @@ fn selects_as_pgrep_does() {
     // Newer than the pgrep of some distributions.
     assert_eq!(count(&tools, &["-p", &all]), "2");
     assert_eq!(count(&tools, &["-p", &all, "-x", name]), "2");
+}
+
+#[test]
+fn a_group_and_a_session_of_an_outer_pid_namespace_are_0() {
+    need!(Need::Program("pgrep"));
+    run_isolated(test_name!(), || {
+        let tools = Tools::new();
+        let flock = Flock::of(1);
+        for option in ["-g", "-s"] {
+            let options = [option, "0", &flock.name];
+            let pgrep = procps("pgrep", &[&["-c"], &options[..]].concat());
+            assert_eq!(count(&tools, &options), pgrep.out.trim_end(), "{option}");
+            assert_eq!(pgrep.out, "1\n", "{option}");
+        }
+    });
 }
 
 #[test]

@@ -44,7 +44,9 @@ pub(crate) enum Identity {
 }
 
 impl Token {
-    pub(crate) fn of_inode(pid: Option<Pid>, inode: u64) -> Self {
+    /// Makes the token of a process whose inode on pidfs somebody saw; `pid` as in the table above.
+    #[must_use]
+    pub fn of_inode(pid: Option<Pid>, inode: u64) -> Self {
         Self {
             pid: raw(pid),
             identity: Identity::Inode(inode),
@@ -52,7 +54,11 @@ impl Token {
         }
     }
 
-    pub(crate) fn of_start(pid: Option<Pid>, ticks: u64) -> Self {
+    /// Makes the token that older kernels allow, from a start time in clock ticks since boot.
+    ///
+    /// Source: field 22 of `/proc/PID/stat`, `proc_pid_stat(5)`.
+    #[must_use]
+    pub fn of_start(pid: Option<Pid>, ticks: u64) -> Self {
         Self {
             pid: raw(pid),
             identity: Identity::Start(raw(pid), ticks),

@@ -65,8 +65,8 @@ pub(super) struct Findings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent<'a> {
     Everything,
-    /// The programs whose names contain this.
-    Only(&'a str),
+    /// The programs whose names contain one of these.
+    Only(&'a [String]),
     /// What exithand files do, and nothing else.
     Files,
     /// What works, and nothing else.
@@ -105,7 +105,7 @@ pub(super) fn run(
             tell(kernel, task, ran);
         }
     });
-    let mut findings = judge(&tasks, &record, extent)?;
+    let mut findings = judge(kernel, &tasks, &record, extent)?;
     findings.faults.extend(record.complaints);
     findings
         .faults
@@ -157,30 +157,31 @@ fn tasks(kernel: &Kernel, programs: &Programs, extent: Extent<'_>) -> Vec<Task> 
             tasks.extend(tests.map(|it| Task::of_test(&it, user)));
         }
     }
+    for user in USERS {
+        let list = skip_list(user);
+        tasks.push(Task::new("cat", &[&list], Reading::Skips, user, 10));
+    }
     let few_pids = ["-c", FEW_PIDS];
     tasks.push(Task::new("sh", &few_pids, Reading::Step, User::Root, 10));
     if kernel.files == Files::Native {
         for user in USERS {
             let args = ["/proc", "--require", NATIVE];
-            tasks.push(Task::new(CONFORMANCE, &args, Reading::Native, user, 300));
+            tasks.push(Task::new(CONFORMANCE, &args, Reading::Native, user, 600));
         }
     }
     tasks.push(command(&["mount", "--daemonize", EXITS], Reading::Step));
     for user in USERS {
         let reading = Reading::Conformance;
-        tasks.push(Task::new(CONFORMANCE, &[EXITS], reading, user, 300));
+        tasks.push(Task::new(CONFORMANCE, &[EXITS], reading, user, 600));
     }
     tasks.push(command(&["umount", EXITS], Reading::Step));
     if extent != Extent::Files {
         let limit = ["out-of-memory", "64"];
         tasks.push(Task::new(ACTOR, &limit, Reading::Step, User::Root, 60));
     }
-    if let Extent::Only(name) = extent {
-        tasks.retain(|it| it.reading != Reading::Step && it.name.contains(name));
-    }
-    for user in USERS {
-        let list = skip_list(user);
-        tasks.push(Task::new("cat", &[&list], Reading::Skips, user, 10));
+    if let Extent::Only(names) = extent {
+        let is_named = |task: &Task| names.iter().any(|it| task.name.contains(it));
+        tasks.retain(|it| matches!(it.reading, Reading::Step | Reading::Skips) || is_named(it));
     }
     tasks
 }
@@ -201,7 +202,7 @@ impl Task {
     }
 
     fn of_test(place: &str, user: User) -> Self {
-        let mut task = Self::new(place, &[], Reading::Tests, user, 300);
+        let mut task = Self::new(place, &[], Reading::Tests, user, 600);
         place.clone_into(&mut task.program.path);
         task.program.env.extend([
             ("EXITHAND_SKIPS".to_owned(), skip_list(user)),
@@ -231,14 +232,28 @@ fn tell(kernel: &Kernel, task: &Task, ran: &Ran) {
     }
 }
 
+/// The skips that are right on this kernel.
+fn expected_skips(kernel: &Kernel) -> anyhow::Result<Table> {
+    let all = include_str!("../../../vm/expected-skips.tsv");
+    match kernel.files {
+        Files::Mounted => Table::parse("vm/expected-skips.tsv", all),
+        Files::Native => {
+            let native = include_str!("../../../vm/native-skips.tsv");
+            Table::parse("vm/*-skips.tsv", &format!("{all}{native}"))
+        }
+    }
+}
+
 /// Counts the tests, and compares the skips with the table.
-fn judge(tasks: &[Task], record: &Record, extent: Extent<'_>) -> anyhow::Result<Findings> {
+fn judge(
+    kernel: &Kernel,
+    tasks: &[Task],
+    record: &Record,
+    extent: Extent<'_>,
+) -> anyhow::Result<Findings> {
     let mut findings = Findings::default();
     let release = record.release.as_deref();
-    let table = Table::parse(
-        "vm/expected-skips.tsv",
-        include_str!("../../../vm/expected-skips.tsv"),
-    )?;
+    let table = expected_skips(kernel)?;
     for user in USERS {
         let mut tally = Tally::default();
         let mut skips = Vec::new();

@@ -42,9 +42,9 @@ pub(crate) struct Args {
     #[arg(long)]
     table: bool,
 
-    /// Runs only the tests whose program's name contains NAME
+    /// Runs only the tests whose program's name contains NAME; may be given several times
     #[arg(long, value_name = "NAME", conflicts_with_all = ["run", "table"])]
-    only: Option<String>,
+    only: Vec<String>,
 
     /// Runs only PROGRAM, as root, with the arguments after `--`, and ends as it does
     #[arg(long, value_name = "PROGRAM", conflicts_with = "table")]
@@ -80,10 +80,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
         return one::run(kernel, &request);
     }
     let programs = programs::build()?;
-    let extent = match (&args.only, args.table) {
+    let extent = match (&args.only[..], args.table) {
         (_, true) => Extent::Doctor,
-        (Some(name), false) => Extent::Only(name),
-        (None, false) => Extent::Everything,
+        ([], false) => Extent::Everything,
+        (names, false) => Extent::Only(names),
     };
     let mut total = Report::default();
     let mut columns = table::Columns::new();

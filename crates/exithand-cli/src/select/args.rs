@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 use exithand::{ExitHandle, State};
-use rustix::process::{Pid, getpid};
+use rustix::process::Pid;
 
 use super::cgroup::parse_mounts;
 use super::{
@@ -252,8 +252,7 @@ fn sessions(numbers: &[ProcPid]) -> anyhow::Result<Vec<ProcPid>> {
     if numbers.iter().all(Option::is_some) {
         return Ok(numbers.to_vec());
     }
-    let own = Facts::read(getpid(), Detail::Brief).context("cannot read /proc")?;
-    let own = own.context("our own process is not in /proc: mount it anew")?;
+    let own = Facts::own().context("cannot read /proc")?;
     Ok(names::own_when_zero(numbers, own.session))
 }
 
@@ -375,16 +374,13 @@ mod tests {
 
     #[test]
     fn session_0_is_our_own() {
-        let own = Facts::read(getpid(), Detail::Brief)
-            .unwrap()
-            .unwrap()
-            .session;
+        let own = Facts::own().unwrap().session;
         assert_eq!(selector(&["--session", "0"]).sessions, [own]);
     }
 
     #[test]
     fn a_tree_needs_a_process() {
-        let own = getpid();
+        let own = rustix::process::getpid();
         let text = own.as_raw_nonzero().to_string();
         assert_eq!(selector(&["--tree", &text]).trees[0].pid, own);
         let error = args(&["--tree", "2147483647"])

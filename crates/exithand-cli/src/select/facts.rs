@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 use procfs::process::{Process, Stat};
 use procfs::{FromRead, ProcError};
-use rustix::process::Pid;
+use rustix::process::{Pid, getpid};
 
 use super::cgroup::{Membership, parse_memberships};
 use super::tty;
@@ -83,6 +83,19 @@ impl Facts {
                 .map_err(to_io)
                 .and_then(|it| Self::of(&it, detail)),
         )
+    }
+
+    /// Reads what there is to know of this process.
+    ///
+    /// Its group and its session may lie in an outer pid namespace and are then `None`; the system
+    /// calls answer 0 there, which is no [`Pid`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Facts::read`]. Other: the `/proc` here is that of other processes.
+    pub fn own() -> io::Result<Self> {
+        let own = Self::read(getpid(), Detail::Brief)?;
+        own.ok_or_else(|| io::Error::other("our own process is not in /proc: mount it anew"))
     }
 
     /// Reads through the descriptor of one `/proc/PID`, which never shows another process.

@@ -12,7 +12,7 @@ use crate::feature::Feature;
 use crate::policy::Reader as Stands;
 use crate::site::{Site, number, open_directory, open_file};
 use crate::verdict::{Checked, Context, Stop, ensure, refused, same};
-use crate::watch::{read_once, read_to_end, shows_nothing, shows_readable, until_readable};
+use crate::watch::{read_once, read_to_end, reap, shows_nothing, shows_readable, until_readable};
 
 mod successor;
 use successor::Successor;
@@ -191,7 +191,7 @@ fn reused_pid_siginfo(site: &Site) -> Checked {
     first.release();
     first.wait_zombie();
     let truth = exithand_testkit::sys::waitid_bytes(pid)?;
-    first.wait();
+    reap(&mut first, &file)?;
     let successor = Successor::start(pid)?;
     let late = site.open_nonblocking(pid, "siginfo")?;
     until_readable(&file, "the first one's siginfo")?;

@@ -10,7 +10,7 @@ use crate::policy::{Policy, Reader};
 use crate::site::Site;
 use crate::verdict::{Checked, Context, Stop, ensure, refused, same};
 use crate::watch::peek::Peek;
-use crate::watch::{read_once, until_readable};
+use crate::watch::{read_once, reap, until_readable};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new(
@@ -203,7 +203,7 @@ fn status_for_the_parent(site: &Site) -> Checked {
     actor.release();
     actor.wait_zombie();
     let truth = exithand_testkit::sys::waitid_bytes(actor.pid())?;
-    actor.wait();
+    reap(&mut actor, &file)?;
     until_readable(&file, "siginfo")?;
     same("siginfo", &read_once(&file, 4096)?, &truth.to_vec())
 }

@@ -8,6 +8,7 @@ use crate::policy::Reader;
 use crate::site::Site;
 use crate::verdict::{Checked, Context, Stop, same};
 use crate::watch::program::{COMMANDS, Program};
+use crate::watch::reap;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new(
@@ -48,8 +49,9 @@ fn programs_read(site: &Site, name: &str, due: &[u8]) -> Checked {
         let why = "none of the reading programs is installed";
         return Err(Stop::Skipped(why.to_owned()));
     }
+    let file = site.open_nonblocking(actor.pid(), name)?;
     actor.release();
-    actor.wait();
+    reap(&mut actor, &file)?;
     for (words, program) in programs {
         same(&words, &program.finish()?, &(0, due.to_vec()))?;
     }

@@ -13,7 +13,7 @@ use crate::policy::Reader as Stands;
 use crate::site::Site;
 use crate::verdict::{Checked, Context, Stop, ensure, refused, same};
 use crate::watch::reader::Reader;
-use crate::watch::{read_once, read_to_end, shows_nothing, shows_readable, until_readable};
+use crate::watch::{read_once, read_to_end, reap, shows_nothing, shows_readable, until_readable};
 
 mod words;
 use words::in_words;
@@ -125,7 +125,7 @@ fn siginfo_is_that_of_waitid(site: &Site) -> Checked {
         )?;
         end(&mut actor, signal)?;
         let truth = waitid_bytes(actor.pid())?;
-        let status = actor.wait();
+        let status = reap(&mut actor, &file)?;
         let which = format!("siginfo of wait status {status:#06x}");
         until_readable(&file, &which)?;
         same(&which, &read_once(&file, 4096)?, &truth.to_vec())?;
@@ -152,7 +152,7 @@ fn siginfo_of_another_user(site: &Site) -> Checked {
     actor.release();
     actor.wait_zombie();
     let truth = waitid_bytes(actor.pid())?;
-    actor.wait();
+    reap(&mut actor, &file)?;
     until_readable(&file, "siginfo")?;
     same("siginfo", &read_once(&file, 4096)?, &truth.to_vec())
 }
@@ -164,7 +164,7 @@ fn blocks(site: &Site, name: &str) -> Checked {
     let reader = Reader::start(&file)?;
     shows_nothing(&*file, "while it runs")?;
     actor.release();
-    actor.wait();
+    reap(&mut actor, &*file)?;
     let bytes = reader.bytes()?;
     ensure(!bytes.is_empty(), "the read gave nothing")?;
     same(
@@ -180,7 +180,7 @@ fn in_pieces(site: &Site, name: &str) -> Checked {
     let open = || site.open_nonblocking(actor.pid(), name);
     let (whole, small, odd) = (open()?, open()?, open()?);
     actor.release();
-    actor.wait();
+    reap(&mut actor, &whole)?;
     for file in [&whole, &small, &odd] {
         until_readable(file, name)?;
     }
@@ -232,7 +232,7 @@ fn outcome_in_words(site: &Site) -> Checked {
             &[Errno::AGAIN],
         )?;
         end(&mut actor, signal)?;
-        let status = actor.wait();
+        let status = reap(&mut actor, &file)?;
         let which = format!("outcome of wait status {status:#06x}");
         until_readable(&file, &which)?;
         let text = String::from_utf8_lossy(&read_once(&file, 4096)?).into_owned();

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
+use exithand_testkit::{Actor, Need};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
@@ -73,6 +74,18 @@ pub(crate) fn until_readable(file: impl AsFd, what: &str) -> Checked {
         format_args!("{what}: poll says {seen:?} instead of IN"),
     )?;
     was_woken(began, what)
+}
+
+/// Reaps `actor`, which ends now, and returns its wait status.
+///
+/// Where the kernel keeps no outcome beyond the reap, whoever serves `file` has to learn it from the
+/// zombie, and gets the time to.
+pub(crate) fn reap(actor: &mut Actor, file: impl AsFd) -> Checked<i32> {
+    if !Need::PidfdInfoExit.met() {
+        actor.wait_zombie();
+        until_readable(file, "the file of a zombie")?;
+    }
+    Ok(actor.wait())
 }
 
 /// Fails if it was the time that ran out: then the kernel looks once more by itself, and finds a

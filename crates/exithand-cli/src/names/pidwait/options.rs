@@ -12,23 +12,13 @@ use super::extras::{Handler, KINDS, Kind, Namespaces};
 use super::flags::{FLAGS, Key, USAGE};
 use super::pidfile::{self, Lock};
 use super::words::{
-    TRY, group_id, kind, list, nobody, number, process, reference, seconds, signal, states,
+    TRY, group_id, kind, list, nobody, number, own, process, reference, seconds, signal, states,
     terminal, usage, user_id, wrong,
 };
 use super::{FAILED, FATAL, NAME};
 use crate::names::getopt::{Dialect, Getopt};
 use crate::names::io_set::{Failure, Io};
-use crate::select::{
-    Ancestors, Case, Detail, Extent, Facts, Pattern, Patterns, Pick, ProcPid, Sense, own_when_zero,
-};
-
-/// Our own process group and session: `None` where they lie outside our pid namespace. The calls
-/// that tell them answer 0 then, which rustix takes for impossible.
-fn own() -> (ProcPid, ProcPid) {
-    let own = Facts::read(rustix::process::getpid(), Detail::Brief);
-    let own = own.ok().flatten();
-    own.map_or((None, None), |it| (it.pgrp, it.session))
-}
+use crate::select::{Ancestors, Case, Extent, Pattern, Patterns, Pick, Sense, own_when_zero};
 
 /// The longest name the kernel keeps of a process, in bytes.
 const COMM_MAX_BYTES: usize = 15;
@@ -153,11 +143,11 @@ impl Options {
             }
             Key::Pgroup => {
                 let groups = list(value, |word| number(word, "invalid process group"))?;
-                selector.pgroups = own_when_zero(&groups, own().0);
+                selector.pgroups = own_when_zero(&groups, own()?.pgrp);
             }
             Key::Session => {
                 let sessions = list(value, |word| number(word, "invalid session id"))?;
-                selector.sessions = own_when_zero(&sessions, own().1);
+                selector.sessions = own_when_zero(&sessions, own()?.session);
             }
             Key::Terminal => selector.ttys = list(value, |word| Ok(terminal(word)))?,
             Key::RunStates => selector.states = states(value),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::words::{NO_ID, NO_PROCESS};
 use super::*;
+use crate::select::Facts;
 
 fn read(line: &[&str]) -> Result<Box<Options>, Failure> {
     let args: Vec<OsString> = line.iter().map(OsString::from).collect();
@@ -30,8 +31,7 @@ fn pid(number: i32) -> Pid {
 
 #[test]
 fn reads_every_kind_of_condition() {
-    let own = Facts::read(rustix::process::getpid(), Detail::Brief);
-    let own = own.unwrap().unwrap();
+    let own = Facts::own().unwrap();
     let line = [
         "-u",
         "root,7",

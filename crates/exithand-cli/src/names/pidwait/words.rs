@@ -8,9 +8,9 @@ use exithand::Pid;
 
 use super::extras::{Handler, KINDS, Kind};
 use super::flags::USAGE;
-use super::{NAME, WRONG_USAGE};
+use super::{FATAL, NAME, WRONG_USAGE};
 use crate::names::io_set::Failure;
-use crate::select::{Gid, ProcPid, Uid, group, user};
+use crate::select::{Facts, Gid, ProcPid, Uid, group, user};
 
 /// A number that no process, group or session has.
 pub(super) const NO_PROCESS: i32 = i32::MAX;
@@ -64,6 +64,11 @@ pub(super) fn number(word: &OsStr, complaint: &str) -> Result<ProcPid, Failure> 
     let number = integer(word);
     let number = number.ok_or_else(|| wrong(&format!("{complaint}: {}", word.display())))?;
     Ok(process(number))
+}
+
+/// Reads what this process is, for the conditions in which 0 stands for our own.
+pub(super) fn own() -> Result<Facts, Failure> {
+    Facts::own().map_err(|error| Failure::of(FATAL, NAME, &format!("cannot read /proc: {error}")))
 }
 
 pub(super) fn user_id(word: &OsStr) -> Result<Uid, Failure> {
