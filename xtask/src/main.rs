@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod bpf;
 mod cargo;
 mod check;
 mod fuzz;
@@ -40,6 +41,8 @@ enum Command {
     Kernel(kernel::Args),
     /// Runs the benchmarks whose names contain one of NAME; all of them without a name.
     Bench(bench::Args),
+    /// Builds the probes from C with clang-14, or says whether they were built from this C.
+    Bpf(bpf::Args),
     /// Runs every fuzz target for SECONDS each, on nightly.
     Fuzz(fuzz::Args),
     /// Prints the Debian packages the tests need, and which of them are missing.
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Vm(args) => vm::run(&args),
         Command::Kernel(args) => kernel::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Bpf(args) => bpf::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Packages(args) => packages::run(&args),
     };

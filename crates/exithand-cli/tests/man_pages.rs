@@ -14,13 +14,18 @@ use exithand_cli::exit_code::ExitCode;
 use exithand_testkit::{Need, need};
 
 /// Every page, by its subcommand; that of the command itself has none.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 14] = [
     ("", include_str!("../../../man/exithand.1")),
     ("wait", include_str!("../../../man/exithand-wait.1")),
     ("kill", include_str!("../../../man/exithand-kill.1")),
     ("id", include_str!("../../../man/exithand-id.1")),
+    ("why", include_str!("../../../man/exithand-why.1")),
+    ("history", include_str!("../../../man/exithand-history.1")),
+    ("watch", include_str!("../../../man/exithand-watch.1")),
+    ("stats", include_str!("../../../man/exithand-stats.1")),
     ("mount", include_str!("../../../man/exithand-mount.1")),
     ("umount", include_str!("../../../man/exithand-umount.1")),
+    ("record", include_str!("../../../man/exithand-record.1")),
     ("doctor", include_str!("../../../man/exithand-doctor.1")),
     (
         "install-names",

@@ -41,8 +41,12 @@ pub enum Need {
     CgroupV1Pids,
     /// Exit events from the netlink process connector.
     ProcConnector,
+    /// Loading BPF programs that look at all of the machine, and the kernel's types for them.
+    Bpf,
     /// Opening `/dev/fuse`.
     Fuse,
+    /// A `/dev/fuse` that every user may open, in a namespace of its own.
+    UserFuse,
     /// A program on the path.
     Program(&'static str),
 }
@@ -68,7 +72,9 @@ impl Need {
             Self::CgroupV1Memory => probe::cgroup(Hierarchy::V1("memory")),
             Self::CgroupV1Pids => probe::cgroup(Hierarchy::V1("pids")),
             Self::ProcConnector => probe::proc_connector(),
+            Self::Bpf => probe::bpf(),
             Self::Fuse => probe::fuse(),
+            Self::UserFuse => probe::user_fuse(),
             Self::Program(name) => probe::program(name),
         }
     }
@@ -111,7 +117,9 @@ impl fmt::Display for Need {
             Self::CgroupV1Memory => f.write_str("a writable cgroup v1 memory controller"),
             Self::CgroupV1Pids => f.write_str("a writable cgroup v1 pids controller"),
             Self::ProcConnector => f.write_str("the process connector (CONFIG_PROC_EVENTS, root)"),
+            Self::Bpf => f.write_str("BPF (CAP_BPF, CAP_PERFMON, /sys/kernel/btf/vmlinux)"),
             Self::Fuse => f.write_str("/dev/fuse"),
+            Self::UserFuse => f.write_str("root who may make a /dev/fuse for users"),
             Self::Program(name) => write!(f, "the program {name}"),
         }
     }

@@ -73,6 +73,8 @@ fn boot(port: &mut Port) -> io::Result<()> {
     }
     load_modules()?;
     setrlimit(Resource::Nofile, DESCRIPTORS)?;
+    // The kernel takes it from the memory there is, and thousands of zombies need little.
+    fs::write("/proc/sys/kernel/threads-max", "60000")?;
     let player = Command::new("/proc/self/exe").arg(PLAY).spawn()?;
     reap_until_the_end_of(&player)?;
     port.send(&Frame::Off)

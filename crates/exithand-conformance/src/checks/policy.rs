@@ -128,10 +128,12 @@ impl Target {
     }
 
     /// Ends it, and waits until it is reaped.
-    fn end(&mut self) -> Checked {
+    fn end(&mut self, site: &Site) -> Checked {
         if self.pid == self.actor.pid() {
+            let file = site.open_nonblocking(self.pid, "siginfo");
+            let file = file.or_else(|_denied| site.open_nonblocking(self.pid, "exithand"))?;
             self.actor.release();
-            return same("wait status", &self.actor.wait(), &0x0400);
+            return same("wait status", &reap(&mut self.actor, &file)?, &0x0400);
         }
         self.actor.go();
         same(
@@ -175,7 +177,7 @@ fn judge(site: &Site, target: Option<User>, reader: Reader, by: Option<User>) ->
         }
     }
     let mut end = Peek::open(&site.file(target.pid, "exithand"), by)?.context("open exithand")?;
-    target.end()?;
+    target.end(site)?;
     let bytes = end.wait_and_read()?.context("read exithand")?;
     same("bytes of exithand", &bytes.len(), &0)?;
     for (name, mut peek) in peeks {

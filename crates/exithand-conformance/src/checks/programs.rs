@@ -6,9 +6,9 @@ use super::Check;
 use crate::feature::Feature;
 use crate::policy::Reader;
 use crate::site::Site;
-use crate::verdict::{Checked, Context, Stop, same};
+use crate::verdict::{Checked, Context, Stop, ensure, same};
 use crate::watch::program::{COMMANDS, Program};
-use crate::watch::reap;
+use crate::watch::{outcomes_outlast_the_reap, reap};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new(
@@ -23,6 +23,12 @@ pub(super) const CHECKS: &[Check] = &[
         &[Feature::Outcome],
         programs_read_the_outcome,
     ),
+    Check::new(
+        "inotifywait-sees-the-directory-go",
+        "inotifywait on PID ends when the process is reaped",
+        &[Feature::DirectoryEvents],
+        inotifywait_sees_the_directory_go,
+    ),
 ];
 
 fn programs_see_the_end(site: &Site) -> Checked {
@@ -36,6 +42,7 @@ fn programs_read_the_outcome(site: &Site) -> Checked {
 
 /// All programs wait for one process, and each reads what is due.
 fn programs_read(site: &Site, name: &str, due: &[u8]) -> Checked {
+    outcomes_outlast_the_reap();
     let mut actor = actor(&["wait-then-exit", "42"]);
     let path = site.file(actor.pid(), name);
     let mut programs = Vec::new();
@@ -56,4 +63,24 @@ fn programs_read(site: &Site, name: &str, due: &[u8]) -> Checked {
         same(&words, &program.finish()?, &(0, due.to_vec()))?;
     }
     Ok(())
+}
+
+fn inotifywait_sees_the_directory_go(site: &Site) -> Checked {
+    let mut actor = actor(&["wait-then-exit", "0"]);
+    let words = ["inotifywait", "-e", "delete_self", "FILE"];
+    let Some(mut program) = Program::start(&words, &site.process(actor.pid()))? else {
+        return Err(Stop::Skipped("inotifywait is not installed".to_owned()));
+    };
+    program.until_said("Watches established.")?;
+    actor.release();
+    actor.wait_zombie();
+    program.still_runs()?;
+    actor.wait();
+    let (status, said) = match program.finish() {
+        Err(Stop::Failed(why)) => return Err(Stop::Absent(why)),
+        finished => finished?,
+    };
+    same("inotifywait's wait status", &status, &0)?;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    ensure(said.contains("DELETE_SELF"), &said)
 }

@@ -13,7 +13,10 @@ use crate::policy::Reader as Stands;
 use crate::site::Site;
 use crate::verdict::{Checked, Context, Stop, ensure, refused, same};
 use crate::watch::reader::Reader;
-use crate::watch::{read_once, read_to_end, reap, shows_nothing, shows_readable, until_readable};
+use crate::watch::{
+    outcomes_outlast_the_reap, read_once, read_to_end, reap, shows_nothing, shows_readable,
+    until_readable,
+};
 
 mod words;
 use words::in_words;
@@ -159,6 +162,7 @@ fn siginfo_of_another_user(site: &Site) -> Checked {
 
 fn blocks(site: &Site, name: &str) -> Checked {
     site.policy().need_admitted(Stands::Parent)?;
+    outcomes_outlast_the_reap();
     let mut actor = actor(&["wait-then-exit", "3"]);
     let file = Arc::new(site.open(actor.pid(), name)?);
     let reader = Reader::start(&file)?;

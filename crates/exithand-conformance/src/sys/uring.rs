@@ -30,11 +30,12 @@ impl Ring {
         })
     }
 
-    /// Hands a read of the file to the kernel.
+    /// Hands a read of the file to the kernel, to do on a thread of its own: older kernels try first
+    /// on ours, and take a file of a FUSE filesystem for one that never blocks (6.1 does).
     pub(crate) fn read(&mut self, file: impl AsFd) -> io::Result<()> {
         let descriptor = Fd(file.as_fd().as_raw_fd());
         let entry = opcode::Read::new(descriptor, self.buffer.as_mut_ptr(), 4096);
-        self.submit(&entry.offset(u64::MAX).build())
+        self.submit(&entry.offset(u64::MAX).build().flags(squeue::Flags::ASYNC))
     }
 
     /// Has the kernel watch for the file to become readable.

@@ -7,6 +7,7 @@ pub(crate) mod reader;
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::Instant;
 
@@ -76,12 +77,19 @@ pub(crate) fn until_readable(file: impl AsFd, what: &str) -> Checked {
     was_woken(began, what)
 }
 
+/// Whether the kernel keeps outcomes. Asks once, which takes a child of ours: before anybody waits
+/// whom that could disturb.
+pub(crate) fn outcomes_outlast_the_reap() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| Need::PidfdInfoExit.met())
+}
+
 /// Reaps `actor`, which ends now, and returns its wait status.
 ///
 /// Where the kernel keeps no outcome beyond the reap, whoever serves `file` has to learn it from the
 /// zombie, and gets the time to.
 pub(crate) fn reap(actor: &mut Actor, file: impl AsFd) -> Checked<i32> {
-    if !Need::PidfdInfoExit.met() {
+    if !outcomes_outlast_the_reap() {
         actor.wait_zombie();
         until_readable(file, "the file of a zombie")?;
     }

@@ -145,7 +145,7 @@ const PARTS: &[(&str, &str, Part)] = &[
     ),
     (
         "storm",
-        "COUNT SIZE: forks COUNT short processes, SIZE at a time",
+        "COUNT SIZE [paced]: forks COUNT short processes, SIZE at a time",
         storm::storm,
     ),
     (
@@ -157,6 +157,11 @@ const PARTS: &[(&str, &str, Part)] = &[
         "isolated-init",
         "PID_MAX|- PROGRAM...: second half of isolate",
         isolate::init,
+    ),
+    (
+        "open-fuse",
+        "inside of isolate: makes a /dev/fuse that all may open",
+        isolate::open_fuse,
     ),
     (
         "pid-max",
