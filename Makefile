@@ -24,9 +24,10 @@ sysusers = $(DESTDIR)$(sysusersdir)
 
 install:
 	@test -x $(PROGRAM) || { echo "no $(PROGRAM): run cargo build --release first" >&2; exit 1; }
-	install -d $(bin) $(share)/man/man1 $(share)/man/man7 $(bash) $(zsh) $(fish) $(licences) $(units) $(sysusers)
+	install -d $(bin) $(share)/man/man1 $(share)/man/man5 $(share)/man/man7 $(bash) $(zsh) $(fish) $(licences) $(units) $(sysusers)
 	install -m 755 $(PROGRAM) $(bin)/exithand
 	install -m 644 man/*.1 $(share)/man/man1
+	install -m 644 man/*.5 $(share)/man/man5
 	for page in man/*.7; do test ! -e $$page || install -m 644 $$page $(share)/man/man7; done
 	$(PROGRAM) completions bash > $(bash)/exithand
 	$(PROGRAM) completions zsh > $(zsh)/_exithand
@@ -39,6 +40,7 @@ install:
 uninstall:
 	rm -f $(bin)/exithand $(bash)/exithand $(zsh)/_exithand $(fish)/exithand.fish
 	for page in man/*.1; do rm -f $(share)/man/man1/$${page##*/}; done
+	for page in man/*.5; do rm -f $(share)/man/man5/$${page##*/}; done
 	for page in man/*.7; do rm -f $(share)/man/man7/$${page##*/}; done
 	for unit in $(notdir $(wildcard dist/*.service)); do rm -f $(units)/$$unit; done
 	rm -f $(sysusers)/exithand-recorder.conf

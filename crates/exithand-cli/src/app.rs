@@ -10,8 +10,8 @@ use crate::cli::{Cli, Command};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::{
-    completions, doctor, history, id, install_names, kill_command, mount_command, record_command,
-    stats, sys, wait, watch, why,
+    completions, doctor, history, id, install_names, kill_command, lowmem_command, mount_command,
+    record_command, stats, sys, wait, watch, why,
 };
 
 /// Runs `exithand` with `args`, the name it was called by first.
@@ -49,6 +49,7 @@ fn subcommand(command: &Command) -> Result<ExitCode, Failure> {
         Command::Mount(args) => mount_command::mount(args, out),
         Command::Umount(args) => mount_command::umount(args),
         Command::Record(args) => record_command::run(args, out),
+        Command::Lowmem(args) => lowmem_command::run(args, out),
         Command::Doctor(args) => doctor::run(args, out),
         Command::InstallNames(args) => install_names::run(args, out),
         Command::Completions(args) => completions::run(args, out),

@@ -33,6 +33,7 @@ pub enum Command {
     Mount(crate::mount_command::MountArgs),
     Umount(crate::mount_command::UmountArgs),
     Record(crate::record_command::Args),
+    Lowmem(crate::lowmem_command::Args),
     Doctor(crate::doctor::Args),
     InstallNames(crate::install_names::Args),
     Completions(crate::completions::Args),

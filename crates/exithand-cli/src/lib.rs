@@ -18,6 +18,7 @@ pub mod install_names;
 pub mod kill;
 pub mod kill_command;
 pub mod limits;
+pub mod lowmem_command;
 pub mod mount_command;
 pub mod names;
 pub mod output;

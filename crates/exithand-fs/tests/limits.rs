@@ -5,6 +5,7 @@ mod mounted;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use exithand_fs::{Options, serve};
 use exithand_testkit::{Actor, with_descriptor_limit};
@@ -18,6 +19,13 @@ use rustix::io::Errno;
 const DIRECTORY: &str = "EXITHAND_TEST_DIRECTORY";
 /// Lists the processes whose files the second client of a test opens.
 const PIDS: &str = "EXITHAND_TEST_PIDS";
+
+/// Has the tests run one after the other. Between fork and exec the child of one would hold the files
+/// of another, which then are not closed when that closes them.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Serves in a process of its own, until the test says go.
 fn serve_apart() {
@@ -36,6 +44,7 @@ fn serve_apart() {
 #[test]
 fn a_server_out_of_descriptors_refuses_and_harms_nobody() {
     need_mounts!();
+    let _alone = alone();
     if play_apart(test_name!(), serve_apart) {
         return;
     }
@@ -105,6 +114,7 @@ fn twenty_thousand_files_and_five_thousand_readers() {
     const READERS: usize = 5_000;
     const PROCESSES: usize = 40;
     need_mounts!();
+    let _alone = alone();
     need!(Need::Descriptors(11_000));
     let role = || match std::env::var(PIDS) {
         Ok(pids) => hold_apart(&pids),
@@ -158,6 +168,7 @@ fn twenty_thousand_files_and_five_thousand_readers() {
 #[test]
 fn a_closed_file_is_let_go() {
     need_mounts!();
+    let _alone = alone();
     if play_apart(test_name!(), || {
         let mounted = Mounted::new();
         let held = || fs::read_dir("/proc/self/fd").unwrap().count();

@@ -1,7 +1,9 @@
 //! The calls rustix does not offer, and the only unsafe code of this crate.
 #![expect(unsafe_code, reason = "raw C calls; each block says why it is sound")]
 
+mod allocator;
 mod interrupt;
+pub use allocator::{FailingAllocator, allow_allocations, fail_allocations, failed_allocations};
 pub use interrupt::{interrupt_on, interruptions, reset_signal, signal_thread, waitid_bytes};
 
 use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong};

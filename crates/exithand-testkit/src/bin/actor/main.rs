@@ -24,6 +24,11 @@ const PARTS: &[(&str, &str, Part)] = &[
     ("wait-then-exit", "N: exits N on go", plain::wait_then_exit),
     ("hang", "runs until killed", plain::hang),
     (
+        "hold",
+        "MIB [handle-term|obey-term]: holds so much memory until killed; may handle SIGTERM in vain, or exit 3",
+        plain::hold,
+    ),
+    (
         "ignore-term",
         "runs until killed, and not by SIGTERM",
         plain::ignore_term,
