@@ -12,6 +12,7 @@ mod check;
 mod fuzz;
 mod graph;
 mod hygiene;
+mod kernel;
 mod layering;
 mod licences;
 mod packages;
@@ -36,6 +37,8 @@ enum Command {
     Test(test::Args),
     /// Runs the tests on every kernel of the matrix, each in a virtual machine.
     Vm(vm::Args),
+    /// Builds the kernel of kernel/ and holds its exithand files to the contract, in a virtual machine.
+    Kernel(kernel::Args),
     /// Runs the benchmarks whose names contain one of NAME; all of them without a name.
     Bench(bench::Args),
     /// Builds the probes from C with clang-14, or says whether they were built from this C.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Unsafe => unsafe_code::run(),
         Command::Test(args) => test::run(&args),
         Command::Vm(args) => vm::run(&args),
+        Command::Kernel(args) => kernel::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Bpf(args) => bpf::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
