@@ -22,11 +22,13 @@ fn told_with_the_cgroup(hierarchy: Hierarchy, limit: &str) {
     for way in Way::PROBES {
         need!(way.need());
         let mut watch = way.open();
-        let cgroup = Cgroup::new(hierarchy).unwrap();
-        cgroup.set(limit, &(64 << 20).to_string()).unwrap();
+        let cgroup = Cgroup::new(hierarchy).expect("make a cgroup");
+        cgroup
+            .set(limit, &(64 << 20).to_string())
+            .expect("set its limit");
         let mut greedy = actor(&["takes-memory"]);
         let token = token_of(greedy.pid());
-        cgroup.add(greedy.pid()).unwrap();
+        cgroup.add(greedy.pid()).expect("move into it");
         greedy.release();
         greedy.wait_zombie();
         let record = watch.record_of(&token);
@@ -36,7 +38,7 @@ fn told_with_the_cgroup(hierarchy: Hierarchy, limit: &str) {
         let oom = record.oom.as_ref();
         let oom = oom.unwrap_or_else(|| panic!("{way:?}: no verdict: {record:#?}"));
         assert_eq!(oom.scope, OomScope::Memcg, "{way:?}");
-        assert_eq!(oom.cgroup, Some(cgroup.name().unwrap().into()));
+        assert_eq!(oom.cgroup, Some(cgroup.name().expect("its name").into()));
         let killer = record.killer.as_ref().expect("the kernel is named");
         assert_eq!(killer.pid, 0, "nobody else is blamed");
     }
