@@ -13,7 +13,7 @@ mod sys;
 mod table;
 mod wake;
 
-pub use processes::{Children, Crowd, Spawner, Strangers};
+pub use processes::{Children, Crowd, Spawner, Strangers, storm};
 pub use rounds::{cpu_time, in_turns, median, now, raise_descriptor_limit};
 pub use sys::{CountingAllocator, allocated_bytes};
 pub use table::{Goal, Table};

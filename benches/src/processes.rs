@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::io::{read, retry_on_intr, write};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, wait, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, wait, waitid, waitpid};
 
 use crate::rounds::now;
 use crate::sys::{fork_child, shared_number};
@@ -259,4 +259,12 @@ impl Crowd {
 
 fn reap(pid: Pid) {
     waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).expect("reap a child");
+}
+
+/// Forks `count` processes, one after the other, which exit at once, and reaps them.
+pub fn storm(count: u32) {
+    for _ in 0..count {
+        let child = fork_child(|| 0);
+        waitpid(Some(child), WaitOptions::empty()).expect("reap a child");
+    }
 }

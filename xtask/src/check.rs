@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::graph::Graph;
-use crate::{Verdict, cargo, hygiene, layering, licences, sources, unsafe_code, vm};
+use crate::{Verdict, bpf, cargo, hygiene, layering, licences, sources, unsafe_code, vm};
 
 /// Runs all checks, the quick ones first, and says at the end which of them failed.
 pub(crate) fn run() -> anyhow::Result<Verdict> {
@@ -31,6 +31,11 @@ pub(crate) fn run() -> anyhow::Result<Verdict> {
     judge("hygiene", texts.iter().flat_map(hygiene::faults).collect());
     judge("unsafe", unsafe_code::faults()?);
     judge("table of kernels", vm::table::check()?);
+    if bpf::can_build() {
+        judge("probes", bpf::faults()?);
+    } else {
+        println!("check probes: not compared, for want of clang-14 and llvm-14");
+    }
     for (name, mut command) in commands() {
         let status = cargo::status(&mut command)?;
         let fault = (!status.success()).then(|| format!("cargo ended with {status}"));

@@ -6,11 +6,13 @@
 )]
 
 mod bench;
+mod bpf;
 mod cargo;
 mod check;
 mod fuzz;
 mod graph;
 mod hygiene;
+mod kernel;
 mod layering;
 mod licences;
 mod packages;
@@ -35,8 +37,12 @@ enum Command {
     Test(test::Args),
     /// Runs the tests on every kernel of the matrix, each in a virtual machine.
     Vm(vm::Args),
+    /// Builds the kernel of kernel/ and holds its exithand files to the contract, in a virtual machine.
+    Kernel(kernel::Args),
     /// Runs the benchmarks whose names contain one of NAME; all of them without a name.
     Bench(bench::Args),
+    /// Builds the probes from C with clang-14, or says whether they were built from this C.
+    Bpf(bpf::Args),
     /// Runs every fuzz target for SECONDS each, on nightly.
     Fuzz(fuzz::Args),
     /// Prints the Debian packages the tests need, and which of them are missing.
@@ -67,7 +73,9 @@ fn main() -> ExitCode {
         Command::Unsafe => unsafe_code::run(),
         Command::Test(args) => test::run(&args),
         Command::Vm(args) => vm::run(&args),
+        Command::Kernel(args) => kernel::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Bpf(args) => bpf::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Packages(args) => packages::run(&args),
     };

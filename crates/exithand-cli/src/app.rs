@@ -9,7 +9,10 @@ use clap::Parser;
 use crate::cli::{Cli, Command};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::{completions, doctor, id, install_names, kill_command, mount_command, sys, wait};
+use crate::{
+    completions, doctor, history, id, install_names, kill_command, lowmem_command, mount_command,
+    record_command, stats, sys, wait, watch, why,
+};
 
 /// Runs `exithand` with `args`, the name it was called by first.
 pub fn run(args: &[OsString]) -> ExitCode {
@@ -39,8 +42,14 @@ fn subcommand(command: &Command) -> Result<ExitCode, Failure> {
         Command::Wait(args) => wait::run(args, out),
         Command::Kill(args) => kill_command::run(args, out),
         Command::Id(args) => id::run(args, out),
+        Command::Why(args) => why::run(args, out),
+        Command::History(args) => history::run(args, out),
+        Command::Watch(args) => watch::run(args, out),
+        Command::Stats(args) => stats::run(args, out),
         Command::Mount(args) => mount_command::mount(args, out),
         Command::Umount(args) => mount_command::umount(args),
+        Command::Record(args) => record_command::run(args, out),
+        Command::Lowmem(args) => lowmem_command::run(args, out),
         Command::Doctor(args) => doctor::run(args, out),
         Command::InstallNames(args) => install_names::run(args, out),
         Command::Completions(args) => completions::run(args, out),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use exithand_recorder::HistoryError;
+
 use crate::exit_code::ExitCode;
 use crate::kill::{self, KillError};
 use crate::select::{CgroupError, NoSuchTree, PidfileError};
@@ -91,6 +93,12 @@ impl From<KillError> for Failure {
             | KillError::Syscall { .. } => Self::Failed(error.into()),
             error => Self::Usage(error.into()),
         }
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
+        Self::Failed(error.into())
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use exithand::{ExitHandle, Signal, State};
+use exithand::{ExitHandle, Signal, State, StatusSource};
 
 use crate::duration;
 use crate::end_args::EndArgs;
@@ -62,7 +62,12 @@ fn parse_then(text: &str) -> Result<Escalation, exithand::ParseSignalError> {
 }
 
 impl Args {
-    fn request(&self, targets: Vec<ExitHandle>, scope: Scope) -> Request<'static> {
+    fn request<'a>(
+        &self,
+        targets: Vec<ExitHandle>,
+        scope: Scope,
+        source: Option<&'a dyn StatusSource>,
+    ) -> Request<'a> {
         Request {
             targets,
             scope,
@@ -74,7 +79,7 @@ impl Args {
             },
             until: self.end.until,
             grace: self.end.grace,
-            source: None,
+            source,
             watch: Watch::Forks,
         }
     }
@@ -86,6 +91,8 @@ impl Args {
 ///
 /// Nothing was signalled if a target was refused.
 pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
+    let recorder = args.end.recorder()?;
+    let source = recorder.as_ref().map(|it| -> &dyn StatusSource { it });
     let (opened, scope) = open(args)?;
     let labels: Vec<Label> = opened
         .targets
@@ -111,7 +118,7 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
         timeout: args.timeout,
         failed: None,
     };
-    let report = kill(args.request(handles, scope), &mut screen)?;
+    let report = kill(args.request(handles, scope, source), &mut screen)?;
     screen.finish(&report)?;
     Ok(code(&report))
 }

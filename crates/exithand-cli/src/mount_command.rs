@@ -5,9 +5,12 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use exithand::StatusSource;
 use exithand_fs::{Access, Options, StatusPolicy, Visibility};
+use exithand_recorder::Client;
 use rustix::fs::{Mode, OFlags};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +38,12 @@ pub struct MountArgs {
     /// has ended, and root how.
     #[arg(long, value_name = "WHO", default_value_t)]
     status: StatusPolicy,
+
+    /// Ask the recorder on this socket for outcomes that the kernel does not tell
+    ///
+    /// Who may learn them is up to --status, as with those from the kernel.
+    #[arg(long, value_name = "SOCKET")]
+    recorder: Option<PathBuf>,
 
     /// Show each user their own processes only
     #[arg(long)]
@@ -129,6 +138,7 @@ pub fn mount(args: &MountArgs, out: impl Write) -> Result<ExitCode, Failure> {
         } else {
             Visibility::All
         },
+        source: args.recorder.as_deref().map(status_source),
         ..Options::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -137,6 +147,11 @@ pub fn mount(args: &MountArgs, out: impl Write) -> Result<ExitCode, Failure> {
     let runtime = runtime.context("start the event loop")?;
     runtime.block_on(serve(&path, options, args.detached, out))?;
     Ok(ExitCode::Success)
+}
+
+/// Names the recorder, which may come and go.
+fn status_source(socket: &Path) -> Arc<dyn StatusSource> {
+    Arc::new(Client::at(socket))
 }
 
 async fn serve(

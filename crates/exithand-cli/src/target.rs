@@ -4,12 +4,15 @@ use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 use exithand::file::ExitFile;
-use exithand::{Error, ExitHandle, Member, Pid, State, Token};
+use exithand::{Error, ExitHandle, Member, Outcome, Pid, State, Token};
+use exithand_recorder::Client;
+use exithand_recorder::wire::When;
 
 use crate::failure::Failure;
 use crate::limits::raise_descriptor_limit;
@@ -116,6 +119,15 @@ pub struct Absent {
     pub error: Error,
 }
 
+/// A target that was gone before, of which the recorder tells how it ended.
+#[derive(Debug)]
+pub struct Gone {
+    /// What to call it.
+    pub label: Label,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
 /// What the user typed, opened.
 #[derive(Debug)]
 pub struct Opened<H = ExitHandle> {
@@ -123,6 +135,8 @@ pub struct Opened<H = ExitHandle> {
     pub targets: Vec<Target<H>>,
     /// Those that do not exist; empty unless `--missing ok`.
     pub absent: Vec<Absent>,
+    /// Those that are gone, and that the recorder knows.
+    pub gone: Vec<Gone>,
 }
 
 impl<H> Default for Opened<H> {
@@ -130,6 +144,7 @@ impl<H> Default for Opened<H> {
         Self {
             targets: Vec::new(),
             absent: Vec::new(),
+            gone: Vec::new(),
         }
     }
 }
@@ -152,6 +167,15 @@ impl TargetArgs {
     /// A usage failure for what is no target; a missing one for a process that does not exist,
     /// unless `--missing ok`; a failure where the kernel or a limit stands in the way.
     pub fn open(&self) -> Result<Opened, Failure> {
+        self.open_with(None)
+    }
+
+    /// As [`TargetArgs::open`]; a token of a process that is gone will do if the recorder knows it.
+    ///
+    /// # Errors
+    ///
+    /// As [`TargetArgs::open`].
+    pub fn open_with(&self, recorder: Option<&Client>) -> Result<Opened, Failure> {
         raise_descriptor_limit();
         let words = self.words()?;
         let selector = match self.select.selector().map_err(Failure::of_selection) {
@@ -163,7 +187,7 @@ impl TargetArgs {
             let advice = "no target given: name pids or tokens, or select with --name and the like";
             return Err(Failure::Usage(anyhow!(advice)));
         }
-        let mut opened = self.open_words(&words, open_handle)?;
+        let mut opened = self.open_words(&words, open_handle, recorder)?;
         if let Some(selector) = selector {
             let found = open_matching(&selector).map_err(anyhow::Error::from)?;
             if found.is_empty() && words.is_empty() && self.missing == Missing::Error {
@@ -200,7 +224,7 @@ impl TargetArgs {
         }
         // Its pid need not be a number of our /proc, so that nothing there tells its name.
         let open = |word: Word| Ok((word.open_file(root)?, String::new()));
-        let opened = self.open_words(&words, open)?;
+        let opened = self.open_words(&words, open, None)?;
         Ok(opened.each_once())
     }
 
@@ -216,7 +240,8 @@ impl TargetArgs {
     /// As [`TargetArgs::open`].
     pub fn open_pids(&self, pids: &[Pid]) -> Result<Opened, Failure> {
         let name = |pid: &Pid| (pid.as_raw_nonzero().to_string(), Word::Pid(*pid));
-        self.open_words(&pids.iter().map(name).collect::<Vec<_>>(), open_handle)
+        let words: Vec<_> = pids.iter().map(name).collect();
+        self.open_words(&words, open_handle, None)
     }
 
     /// Returns the selectors as they were asked for.
@@ -228,8 +253,9 @@ impl TargetArgs {
         &self,
         words: &[(String, Word)],
         open: impl Fn(Word) -> Result<(H, String), Error>,
+        recorder: Option<&Client>,
     ) -> Result<Opened<H>, Failure> {
-        let opened = open_words(words, open)?;
+        let opened = open_words(words, open, recorder)?;
         match &opened.absent[..] {
             [first, rest @ ..] if self.missing == Missing::Error => {
                 let more = match rest.len() {
@@ -269,6 +295,7 @@ impl TargetArgs {
 fn open_words<H: Member>(
     words: &[(String, Word)],
     open: impl Fn(Word) -> Result<(H, String), Error>,
+    recorder: Option<&Client>,
 ) -> Result<Opened<H>, Failure> {
     let mut opened = Opened::default();
     for (text, word) in words {
@@ -277,6 +304,10 @@ fn open_words<H: Member>(
                 opened.targets.push(Target::new(text.clone(), comm, handle));
             }
             Err(error) if error.is_gone() => {
+                if let Some(gone) = recorder.and_then(|it| Gone::find(it, text, *word)) {
+                    opened.gone.push(gone);
+                    continue;
+                }
                 opened.absent.push(Absent {
                     word: text.clone(),
                     pid: word.pid(),
@@ -291,6 +322,25 @@ fn open_words<H: Member>(
         }
     }
     Ok(opened)
+}
+
+impl Gone {
+    /// Asks the recorder for the process that is named, if the name is good for ever.
+    fn find(recorder: &Client, text: &str, word: Word) -> Option<Self> {
+        let Word::Token(token) = word else {
+            return None;
+        };
+        let record = recorder.ended(&token, When::Now).ok()?;
+        Some(Self {
+            label: Label {
+                word: text.to_owned(),
+                pid: token.pid(),
+                token,
+                comm: printable(record.comm.as_bytes()),
+            },
+            outcome: record.outcome,
+        })
+    }
 }
 
 /// Opens a process and reads its name.

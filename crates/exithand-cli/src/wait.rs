@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use exithand::{Count, Deadline, Key, Member, State, Until, WaitOptions, WaitSet};
+use exithand::{
+    Count, Deadline, Exit, Key, Member, Source, State, StatusSource, Until, WaitOptions, WaitSet,
+};
 
 use crate::duration;
 use crate::end_args::EndArgs;
@@ -15,7 +17,7 @@ use crate::failure::Failure;
 use crate::output::{Format, Reporter, Standing};
 use crate::progress::Progress;
 use crate::tally::Tally;
-use crate::target::{Label, Opened, TargetArgs};
+use crate::target::{Gone, Label, Opened, TargetArgs};
 
 /// Wait until processes have ended, and say how
 ///
@@ -91,11 +93,14 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
         }
         Some(root) => {
             let opened = args.targets.open_files(root)?;
-            wait(args, deadline, out, opened, WaitSet::of_files()?)
+            wait(args, deadline, out, opened, WaitSet::of_files()?, None)
         }
         None => {
-            let opened = args.targets.open()?;
-            wait(args, deadline, out, opened, WaitSet::new(args.end.until)?)
+            let recorder = args.end.recorder()?;
+            let opened = args.targets.open_with(recorder.as_ref())?;
+            let set = WaitSet::new(args.end.until)?;
+            let source = recorder.as_ref().map(|it| -> &dyn StatusSource { it });
+            wait(args, deadline, out, opened, set, source)
         }
     }
 }
@@ -106,10 +111,12 @@ fn wait<H: Member>(
     out: impl Write,
     opened: Opened<H>,
     set: WaitSet<H>,
+    source: Option<&dyn StatusSource>,
 ) -> Result<ExitCode, Failure> {
-    let total = opened.targets.len() + opened.absent.len();
+    let total = opened.targets.len() + opened.absent.len() + opened.gone.len();
     let wanted = args.wanted(total)?;
-    let labels = opened.targets.iter().map(|target| &target.label);
+    let gone = opened.gone.iter().map(|gone| &gone.label);
+    let labels = opened.targets.iter().map(|it| &it.label).chain(gone);
     let mut waiting = Waiting {
         reporter: Reporter::new(out, args.end.format(), labels),
         set,
@@ -118,7 +125,7 @@ fn wait<H: Member>(
             until: args.end.until,
             deadline,
             grace: args.end.grace,
-            source: None,
+            source,
         },
         tally: Tally::new(wanted),
     };
@@ -129,6 +136,9 @@ fn wait<H: Member>(
     for absent in &opened.absent {
         waiting.tally.count_absent();
         waiting.reporter.absent(absent)?;
+    }
+    for gone in &opened.gone {
+        waiting.report_gone(gone)?;
     }
     waiting.reporter.flush()?;
     waiting.run(&Progress::start(args.end.format()))?;
@@ -188,6 +198,19 @@ impl<W: Write, H: Member> Waiting<'_, W, H> {
             self.reporter.target(&label, Standing::Finished(exit))?;
         }
         Ok(self.reporter.flush()?)
+    }
+
+    /// Reports one that was gone before, as the recorder tells.
+    fn report_gone(&mut self, gone: &Gone) -> Result<(), Failure> {
+        let exit = Exit {
+            token: gone.label.token,
+            outcome: gone.outcome,
+            reaped: true,
+            source: Some(Source::Recorder),
+        };
+        self.tally.count(exit.outcome);
+        let standing = Standing::Finished(exit);
+        Ok(self.reporter.target(&gone.label, standing)?)
     }
 
     /// Lists those who are still alive; returns how many.

@@ -14,13 +14,19 @@ use exithand_cli::exit_code::ExitCode;
 use exithand_testkit::{Need, need};
 
 /// Every page, by its subcommand; that of the command itself has none.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 15] = [
     ("", include_str!("../../../man/exithand.1")),
     ("wait", include_str!("../../../man/exithand-wait.1")),
     ("kill", include_str!("../../../man/exithand-kill.1")),
     ("id", include_str!("../../../man/exithand-id.1")),
+    ("why", include_str!("../../../man/exithand-why.1")),
+    ("history", include_str!("../../../man/exithand-history.1")),
+    ("watch", include_str!("../../../man/exithand-watch.1")),
+    ("stats", include_str!("../../../man/exithand-stats.1")),
+    ("lowmem", include_str!("../../../man/exithand-lowmem.1")),
     ("mount", include_str!("../../../man/exithand-mount.1")),
     ("umount", include_str!("../../../man/exithand-umount.1")),
+    ("record", include_str!("../../../man/exithand-record.1")),
     ("doctor", include_str!("../../../man/exithand-doctor.1")),
     (
         "install-names",
@@ -34,6 +40,9 @@ const PAGES: [(&str, &str); 9] = [
 
 /// A page about no subcommand: the tools that the program stands in for.
 const NAMES: &str = include_str!("../../../man/exithand-names.7");
+
+/// A page about a file.
+const LOWMEM_FILE: &str = include_str!("../../../man/exithand-lowmem.toml.5");
 
 /// Returns the text from `.Sh NAME` to the next section.
 fn section<'a>(page: &'a str, name: &str) -> &'a str {
@@ -213,6 +222,34 @@ fn a_page_has_the_sections_readers_look_for() {
     }
 }
 
+#[test]
+fn every_key_of_the_low_memory_killer_is_described_with_its_default() {
+    let described = items(section(LOWMEM_FILE, "KEYS"), "");
+    let known: BTreeSet<String> = exithand_lowmem::config::KEYS
+        .iter()
+        .map(|key| {
+            [key.table, key.name]
+                .join(".")
+                .trim_start_matches('.')
+                .to_owned()
+        })
+        .collect();
+    let heads: BTreeSet<String> = described.iter().map(|(head, _)| head.clone()).collect();
+    assert_eq!(heads, known);
+    for key in exithand_lowmem::config::KEYS {
+        let full = [key.table, key.name].join(".");
+        let head = full.trim_start_matches('.');
+        let text = described
+            .iter()
+            .find(|(it, _)| it == head)
+            .unwrap()
+            .1
+            .as_str();
+        let told = text.contains(&format!("Default: {}.", key.default));
+        assert!(key.default.is_empty() || told, "{head}: {text}");
+    }
+}
+
 /// Feeds `page` to `program`, and returns everything it complains about.
 fn complaints(program: &str, args: &[&str], page: &str) -> String {
     let mut process = Process::new(program)
@@ -233,7 +270,10 @@ fn complaints(program: &str, args: &[&str], page: &str) -> String {
 #[test]
 fn mandoc_has_nothing_to_complain_about() {
     need!(Need::Program("mandoc"));
-    for (name, page) in PAGES.into_iter().chain([("names", NAMES)]) {
+    for (name, page) in PAGES
+        .into_iter()
+        .chain([("names", NAMES), ("lowmem.toml", LOWMEM_FILE)])
+    {
         let said = complaints("mandoc", &["-T", "lint", "-W", "warning"], page);
         assert_eq!(said, "", "exithand {name}");
     }
@@ -242,7 +282,10 @@ fn mandoc_has_nothing_to_complain_about() {
 #[test]
 fn groff_has_nothing_to_complain_about() {
     need!(Need::Program("groff"));
-    for (name, page) in PAGES.into_iter().chain([("names", NAMES)]) {
+    for (name, page) in PAGES
+        .into_iter()
+        .chain([("names", NAMES), ("lowmem.toml", LOWMEM_FILE)])
+    {
         let said = complaints("groff", &["-mandoc", "-ww", "-z", "-Tutf8"], page);
         assert_eq!(said, "", "exithand {name}");
     }

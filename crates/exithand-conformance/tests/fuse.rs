@@ -3,7 +3,7 @@
 
 mod support;
 
-use exithand_testkit::{Need, need, test_name};
+use exithand_testkit::{Need, User, need, open_fuse_to_all, run_isolated, test_name};
 use support::{Served, Suite, alone, passes};
 
 /// The checks that depend on who may know what.
@@ -45,6 +45,21 @@ fn keeps_the_contract_for_a_user() {
     let served = Served::start(test_name!(), "kernel");
     passes(Suite::new().judge_as_nobody(served.root(), &["--require-all"]));
     served.finish();
+}
+
+#[test]
+fn keeps_the_contract_on_a_users_own_mount() {
+    if Served::play(test_name!()) {
+        return;
+    }
+    need!(Need::UserFuse, Need::Program("fusermount3"));
+    let _alone = alone();
+    run_isolated(test_name!(), || {
+        open_fuse_to_all().unwrap();
+        let served = Served::start_as(User::NOBODY, test_name!());
+        passes(Suite::new().judge_as_nobody(served.root(), &["--require-all"]));
+        served.finish();
+    });
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Tells the kernel of directories that go.
 //!
 //! Whoever watches a directory hears of its end only if the kernel is told before it finds out by
-//! a lookup: so a lookup of the same number waits for that. And such a message waits for the directory's lock, which a caller may hold who waits for an answer
-//! of ours: so it is it
-//! is sent from a thread of its own, while the loop goes on answering.
+//! a lookup: so a lookup of the same number waits for that. And such a message waits for the
+//! directory's lock, which a caller may hold who waits for an answer of ours: so it is sent from a
+//! thread of its own, while the loop goes on answering.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -23,7 +24,12 @@ use crate::wire::{ROOT, notify_delete, notify_entry};
 pub(crate) struct Departures {
     sender: Mutex<Option<Sender<Departing>>>,
     finished: Arc<Notify>,
+    written: Arc<Written>,
 }
+
+/// Counts the beginnings and the ends of messages.
+#[derive(Debug, Default)]
+struct Written(AtomicU64);
 
 /// The messages about one entry; its key, where somebody wants to know when they are sent.
 type Departing = (Option<Key>, Vec<Vec<u8>>);
@@ -34,15 +40,25 @@ impl Departures {
         let (sender, receiver) = channel();
         let finished = Arc::new(Notify::new());
         let signal = Arc::clone(&finished);
+        let written = Arc::default();
+        let counter = Arc::clone(&written);
         let name = "departures".to_owned();
         thread::Builder::new().name(name).spawn(move || {
-            send(&receiver, replies, told);
+            send(&receiver, replies, told, &counter);
             signal.notify_one();
         })?;
         Ok(Self {
             sender: Mutex::new(Some(sender)),
             finished,
+            written,
         })
+    }
+
+    /// Returns the number of the message that is being handed over at this moment. The same number
+    /// again, a little later, means that it waits for a lock.
+    pub(crate) fn under_way(&self) -> Option<u64> {
+        let count = self.written.0.load(Ordering::Relaxed);
+        (count % 2 == 1).then_some(count)
     }
 
     /// The process of an entry is gone: its files, its threads and its directory go, and whoever
@@ -87,10 +103,17 @@ impl Departures {
     clippy::needless_pass_by_value,
     reason = "the connection lasts until this end of it is gone, too"
 )]
-fn send(receiver: &Receiver<Departing>, replies: Replies, told: UnboundedSender<Key>) {
+fn send(
+    receiver: &Receiver<Departing>,
+    replies: Replies,
+    told: UnboundedSender<Key>,
+    written: &Written,
+) {
     while let Ok((key, messages)) = receiver.recv() {
         for message in messages {
+            written.0.fetch_add(1, Ordering::Relaxed);
             replies.send(&message);
+            written.0.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(key) = key {
             // The loop may have ended, and then nobody waits.

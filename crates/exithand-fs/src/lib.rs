@@ -60,7 +60,17 @@ mod sys;
 mod wire;
 
 pub use error::Error;
+pub use exithand::{ParseStatusPolicyError, StatusPolicy};
 pub use mount::unmount;
 pub use mountinfo::is_mounted;
-pub use options::{Access, Limits, Options, ParseStatusPolicyError, StatusPolicy, Visibility};
+pub use options::{Access, Limits, Options, Visibility};
 pub use serve::serve;
+
+/// For fuzzing. Nothing to build upon.
+#[doc(hidden)]
+pub mod fuzz {
+    /// Reads one message of the kernel, as the server does, and says what is in it.
+    pub fn request(bytes: &[u8]) -> String {
+        crate::wire::describe(bytes)
+    }
+}

@@ -217,14 +217,30 @@ impl Server {
     }
 }
 
-/// Answers lookups that were held back for too long.
+/// Answers lookups that were held back, before they are told, once that cannot come.
 ///
-/// To tell a departure takes the lock of the directory, and one of those who wait may hold that: in
-/// a case so rare, whoever watches the directory may miss its end.
-async fn let_go(server: Weak<Server>, key: Key, told: Receiver<()>) {
-    const PATIENCE: Duration = Duration::from_millis(50);
-    let in_time = tokio::time::timeout(PATIENCE, told).await.is_ok();
-    if !in_time && let Some(server) = server.upgrade() {
+/// To tell a departure takes the lock of the directory, which one of those who wait may hold: two
+/// callers that look up a name at once do, and many do where pids are used again at once. Whoever
+/// watches such a directory may miss its end.
+async fn let_go(server: Weak<Server>, key: Key, mut told: Receiver<()>) {
+    const PATIENCE: Duration = Duration::from_millis(1);
+    /// For the thread that tells to get its turn on a busy machine.
+    const LOOKS: usize = 50;
+    let mut seen = None;
+    for _ in 0..LOOKS {
+        if tokio::time::timeout(PATIENCE, &mut told).await.is_ok() {
+            return;
+        }
+        let Some(server) = server.upgrade() else {
+            return;
+        };
+        let now = server.departures.under_way();
+        if now.is_some() && now == seen {
+            break;
+        }
+        seen = now;
+    }
+    if let Some(server) = server.upgrade() {
         server.departed(key);
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Server {
     pub(crate) replies: Replies,
     pub(crate) departures: Departures,
     pub(crate) mounted: (u64, u32),
+    /// How many processes can be held.
+    capacity: usize,
     state: Mutex<State>,
 }
 
@@ -73,6 +75,7 @@ impl Server {
                 u64::try_from(now.tv_sec).unwrap_or(0),
                 u32::try_from(now.tv_nsec).unwrap_or(0),
             ),
+            capacity: capacity(),
             state: Mutex::default(),
         }
     }
@@ -140,11 +143,11 @@ impl Server {
         key: Key,
         handle: ExitHandle,
     ) {
-        if state.entries.idle() >= capacity() / 4 {
+        if state.entries.idle() >= self.capacity / 4 {
             self.give_up_oldest(state);
         }
         // Without a watch the directory is as good; only its end is not announced.
-        if state.entries.watched() >= capacity() {
+        if state.entries.watched() >= self.capacity {
             return;
         }
         self.watch(state, key, handle).unwrap_or_default();
@@ -167,7 +170,7 @@ impl Server {
 
     /// Makes sure that one more process can be held, at the price of a directory's watch if need be.
     fn make_room(&self, state: &mut State) -> Result<(), Errno> {
-        if state.entries.watched() < capacity() || self.give_up_oldest(state) {
+        if state.entries.watched() < self.capacity || self.give_up_oldest(state) {
             Ok(())
         } else {
             Err(Errno::MFILE)
@@ -213,7 +216,7 @@ impl Server {
     }
 }
 
-/// How many processes can be held.
+/// How many processes can be held: the limit of descriptors, as it is when the server starts.
 fn capacity() -> usize {
     let limit = getrlimit(Resource::Nofile).current;
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use exithand_fs::{Options, serve};
-use exithand_testkit::{Apart, actor, play_apart, say, sys, test_name};
-use mounted::{Mounted, Place, block_on, errno, need_mounts, read, read_apart};
+use exithand_testkit::{Apart, Need, actor, need, play_apart, say, sys, test_name};
+use mounted::{Mounted, Place, block_on, errno, need_mounts, read, read_apart, read_together};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
@@ -103,6 +103,7 @@ fn a_second_server_on_the_same_directory_is_refused() {
 #[test]
 fn a_killed_server_lets_everybody_go() {
     need_mounts!();
+    need!(Need::Descriptors(5_000));
     if play_apart(test_name!(), serve_until_killed) {
         return;
     }
@@ -115,15 +116,16 @@ fn a_killed_server_lets_everybody_go() {
     let actor = actor(&["hang"]);
     let pid = actor.pid().as_raw_nonzero().to_string();
     let path = directory.path().join(pid).join("exithand");
-    let readers: Vec<_> = (0..500)
-        .map(|_| read_apart(File::open(&path).unwrap()))
-        .collect();
+    mounted::raise_descriptor_limit();
+    let readers = read_together((0..4_000).map(|_| File::open(&path).unwrap()).collect());
     // Dropping kills with SIGKILL, and waits.
     drop(server);
     for reader in readers {
         let error = errno(reader.recv().unwrap());
         assert!(is_cut_off(error), "{error}");
     }
+    let listed = Command::new("ls").arg(directory.path()).output().unwrap();
+    assert!(!listed.status.success(), "nobody answers: {listed:?}");
     let listed = errno(fs::read_dir(directory.path()));
     assert!(is_cut_off(listed), "{listed}");
     // Another server takes the place of the dead one.

@@ -85,4 +85,25 @@ pub trait Source: fmt::Debug + Send {
     ///
     /// Where the source is of no use any more.
     fn drain(&mut self, take: &mut dyn FnMut(Event)) -> io::Result<()>;
+
+    /// Returns how full the buffer in the kernel is; `None` where that cannot be seen.
+    fn fill(&self) -> Option<Fill> {
+        None
+    }
+}
+
+/// How full a buffer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fill {
+    /// How much waits in it.
+    pub used_bytes: u64,
+    /// How much it holds.
+    pub size_bytes: u64,
+}
+
+impl Fill {
+    /// Says whether it is half full, when draining cannot wait.
+    pub fn is_urgent(self) -> bool {
+        self.used_bytes >= self.size_bytes / 2
+    }
 }

@@ -52,6 +52,24 @@ pub struct ExitRecord {
     pub namespace_init: bool,
 }
 
+impl ExitRecord {
+    /// Returns its pid; `None` where it had none in the recorder's pid namespace.
+    pub fn pid(&self) -> Option<u32> {
+        self.token
+            .pid()
+            .map(|pid| pid.as_raw_nonzero().get().unsigned_abs())
+    }
+
+    /// Returns its name in the form of older kernels, if `token` has the other form.
+    pub fn older_token(&self) -> Option<Token> {
+        let older = Token::of_start(self.token.pid(), self.start_ticks?);
+        Some(match self.token.boot_id() {
+            Some(boot) => older.of_boot(boot),
+            None => older,
+        })
+    }
+}
+
 /// A process as its child's record names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
@@ -154,6 +172,35 @@ impl OomScope {
         match self {
             Self::Memcg => "memcg",
             Self::Global => "global",
+        }
+    }
+}
+
+/// Decodes a wait status, which is one of an end.
+pub(crate) fn status_outcome(status: i32) -> Outcome {
+    let [low, high, ..] = status.to_le_bytes();
+    match Signal::from_number(i32::from(low & 0x7f)) {
+        Some(signal) => Outcome::Killed {
+            signal,
+            core_dumped: low & 0x80 != 0,
+        },
+        None => Outcome::Exited(high),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_every_way_to_end() {
+        for (status, expected) in [
+            (0, "exited 0"),
+            (0x0300, "exited 3"),
+            (9, "killed 9 KILL"),
+            (0x8b, "killed 11 SEGV core"),
+        ] {
+            assert_eq!(status_outcome(status).to_string(), expected);
         }
     }
 }

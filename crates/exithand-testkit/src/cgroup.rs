@@ -34,11 +34,19 @@ impl Cgroup {
     /// `NotFound` where the hierarchy is not mounted; as `mkdir(2)` where it may not be changed.
     pub fn new(hierarchy: Hierarchy) -> io::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let parent = own_cgroup(hierarchy)?;
-        let path = parent.join(format!("exithand-test-{}-{count}", process::id()));
-        fs::create_dir(&path)?;
-        Ok(Self { path, hierarchy })
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = parent.join(format!("exithand-test-{}-{count}", process::id()));
+            match fs::create_dir(&path) {
+                // In another pid namespace there is a process with our number.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => {
+                    made?;
+                    return Ok(Self { path, hierarchy });
+                }
+            }
+        }
     }
 
     /// Its directory.

@@ -33,6 +33,8 @@ pub enum Need {
     Descriptors(u64),
     /// A writable cgroup2 hierarchy.
     Cgroup2,
+    /// A writable cgroup2 hierarchy with the memory controller.
+    Cgroup2Memory,
     /// A writable cgroup v1 freezer.
     CgroupV1Freezer,
     /// A writable cgroup v1 memory controller.
@@ -41,8 +43,12 @@ pub enum Need {
     CgroupV1Pids,
     /// Exit events from the netlink process connector.
     ProcConnector,
+    /// Loading BPF programs that look at all of the machine, and the kernel's types for them.
+    Bpf,
     /// Opening `/dev/fuse`.
     Fuse,
+    /// A `/dev/fuse` that every user may open, in a namespace of its own.
+    UserFuse,
     /// A program on the path.
     Program(&'static str),
 }
@@ -64,11 +70,14 @@ impl Need {
             Self::PerNamespacePidMax(pid_max) => probe::per_namespace_pid_max(pid_max),
             Self::Descriptors(wanted) => probe::descriptors(wanted),
             Self::Cgroup2 => probe::cgroup(Hierarchy::V2),
+            Self::Cgroup2Memory => probe::cgroup2_memory(),
             Self::CgroupV1Freezer => probe::cgroup(Hierarchy::V1("freezer")),
             Self::CgroupV1Memory => probe::cgroup(Hierarchy::V1("memory")),
             Self::CgroupV1Pids => probe::cgroup(Hierarchy::V1("pids")),
             Self::ProcConnector => probe::proc_connector(),
+            Self::Bpf => probe::bpf(),
             Self::Fuse => probe::fuse(),
+            Self::UserFuse => probe::user_fuse(),
             Self::Program(name) => probe::program(name),
         }
     }
@@ -107,11 +116,14 @@ impl fmt::Display for Need {
             }
             Self::Descriptors(wanted) => write!(f, "a hard limit of {wanted} descriptors"),
             Self::Cgroup2 => f.write_str("a writable cgroup2 hierarchy"),
+            Self::Cgroup2Memory => f.write_str("the memory controller on a writable cgroup2"),
             Self::CgroupV1Freezer => f.write_str("a writable cgroup v1 freezer"),
             Self::CgroupV1Memory => f.write_str("a writable cgroup v1 memory controller"),
             Self::CgroupV1Pids => f.write_str("a writable cgroup v1 pids controller"),
             Self::ProcConnector => f.write_str("the process connector (CONFIG_PROC_EVENTS, root)"),
+            Self::Bpf => f.write_str("BPF (CAP_BPF, CAP_PERFMON, /sys/kernel/btf/vmlinux)"),
             Self::Fuse => f.write_str("/dev/fuse"),
+            Self::UserFuse => f.write_str("root who may make a /dev/fuse for users"),
             Self::Program(name) => write!(f, "the program {name}"),
         }
     }

@@ -14,7 +14,9 @@ use crate::binary::actor_path;
 use crate::isolate::{self, Isolation};
 use crate::{Actor, Cgroup, Hierarchy, User, actor_command, run_as, sys, wait_status, wait_zombie};
 
+mod bpf;
 mod connector;
+pub(crate) use bpf::bpf;
 pub(crate) use connector::proc_connector;
 
 /// `O_EXCL`, which `pidfd_open` calls `PIDFD_THREAD`.
@@ -88,12 +90,21 @@ pub(crate) fn cgroup(hierarchy: Hierarchy) -> bool {
     Cgroup::new(hierarchy).is_ok()
 }
 
+pub(crate) fn cgroup2_memory() -> bool {
+    Cgroup::new(Hierarchy::V2).is_ok_and(|it| it.path().join("memory.max").exists())
+}
+
 pub(crate) fn fuse() -> bool {
     OpenOptions::new()
         .read(true)
         .write(true)
         .open("/dev/fuse")
         .is_ok()
+}
+
+pub(crate) fn user_fuse() -> bool {
+    static MET: OnceLock<bool> = OnceLock::new();
+    *MET.get_or_init(|| root() && succeeds(inside(Isolation::default(), &["open-fuse"])))
 }
 
 pub(crate) fn private_pid_namespace() -> bool {

@@ -1,7 +1,9 @@
 //! The calls rustix does not offer, and the only unsafe code of this crate.
 #![expect(unsafe_code, reason = "raw C calls; each block says why it is sound")]
 
+mod allocator;
 mod interrupt;
+pub use allocator::{FailingAllocator, allow_allocations, fail_allocations, failed_allocations};
 pub use interrupt::{interrupt_on, interruptions, reset_signal, signal_thread, waitid_bytes};
 
 use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong};
@@ -18,6 +20,10 @@ use rustix::thread::UnshareFlags;
 const SYS_EXIT: c_long = 60;
 #[cfg(not(target_arch = "x86_64"))]
 const SYS_EXIT: c_long = 93;
+#[cfg(target_arch = "x86_64")]
+const SYS_BPF: c_long = 321;
+#[cfg(not(target_arch = "x86_64"))]
+const SYS_BPF: c_long = 280;
 /// The same number on every architecture, as for all calls since Linux 5.2.
 const SYS_PROCESS_MRELEASE: c_long = 448;
 
@@ -96,6 +102,21 @@ pub fn exit_thread(status: u8) -> ! {
 pub fn exit_process(status: u8) -> ! {
     // SAFETY: `_exit` takes an integer and does not return.
     unsafe { _exit(c_int::from(status)) }
+}
+
+/// Gives `bpf(2)` a command that no kernel has, and returns the error.
+pub(crate) fn bpf_unknown_command() -> rustix::io::Errno {
+    // SAFETY: with a length of 0 the kernel touches no memory of ours.
+    unsafe {
+        syscall(
+            SYS_BPF,
+            c_long::from(c_int::MAX),
+            ptr::null_mut::<u8>(),
+            0_usize,
+        )
+    };
+    let error = io::Error::last_os_error();
+    rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO)
 }
 
 /// Forks; `Some(child)` in the parent, `None` in the child.

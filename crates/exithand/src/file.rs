@@ -269,6 +269,11 @@ impl ExitFile {
                     }
                     told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
                 }
+                // A kernel with the files judges again when the process has ended.
+                Err(Errno::ACCESS | Errno::PERM) => {
+                    let why = Why::FileDenies;
+                    *told = Some(Outcome::Unknown { why });
+                }
                 Err(errno) => return Err(failed(READ, errno)),
             }
         }

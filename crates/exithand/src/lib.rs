@@ -60,6 +60,7 @@ mod siginfo;
 mod signal;
 mod slots;
 mod status;
+mod status_policy;
 mod sys;
 mod token;
 #[cfg(feature = "tokio")]
@@ -79,6 +80,7 @@ pub use siginfo::{SIGINFO_SIZE, SigInfo};
 pub use signal::{ParseSignalError, Signal};
 pub use slots::Key;
 pub use status::{Source, StatusSource};
+pub use status_policy::{ParseStatusPolicyError, StatusPolicy};
 pub use token::{ParseTokenError, Token};
 pub use wait::{DEFAULT_GRACE, Exit, ParseUntilError, State, Until, WaitOptions};
 pub use wait_set::{Count, WaitSet};

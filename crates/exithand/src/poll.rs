@@ -31,22 +31,16 @@ pub(crate) fn poll_until<const N: usize>(
         },
         _ => None,
     };
-    let mut polled: Vec<PollFd<'_>> = Vec::with_capacity(N + 1);
-    polled.extend(
-        fds.into_iter()
-            .map(|(fd, events)| PollFd::from_borrowed_fd(fd, events)),
-    );
-    polled.extend(
-        timer
-            .as_ref()
-            .map(|timer| PollFd::new(timer, PollFlags::IN)),
-    );
-    let deadline = if timer.is_some() {
-        Deadline::NEVER
-    } else {
-        deadline
+    let mut polled = fds.map(|(fd, events)| PollFd::from_borrowed_fd(fd, events));
+    let failed = |errno| Error::from_call("poll", errno);
+    let Some(timer) = timer else {
+        // Allocates nothing: a look works when memory is gone.
+        poll_retrying(&mut polled, deadline).map_err(failed)?;
+        return Ok(polled.map(|fd| fd.revents()));
     };
-    poll_retrying(&mut polled, deadline).map_err(|errno| Error::from_call("poll", errno))?;
+    let mut polled: Vec<PollFd<'_>> = polled.into();
+    polled.push(PollFd::new(&timer, PollFlags::IN));
+    poll_retrying(&mut polled, Deadline::NEVER).map_err(failed)?;
     Ok(std::array::from_fn(|at| polled[at].revents()))
 }
 

@@ -79,6 +79,14 @@ impl Token {
         }
     }
 
+    /// Returns the start time in clock ticks since boot; `None` for a token with an inode.
+    pub fn start_ticks(&self) -> Option<u64> {
+        match self.identity {
+            Identity::Inode(_) => None,
+            Identity::Start(_, ticks) => Some(ticks),
+        }
+    }
+
     pub(crate) fn identity(&self) -> Identity {
         self.identity
     }

@@ -3,17 +3,17 @@
 use crate::test::skips::Skip;
 use crate::test::tally::Tally;
 
-/// Counts the checks in `tally`, and returns those that were skipped or left out.
+/// Counts the checks of `suite` in `tally`, and returns those that were skipped or left out.
 ///
 /// What was left out counts as skipped, for reasons that begin with `absent: `.
-pub(super) fn read(said: &str, tally: &mut Tally) -> Vec<Skip> {
+pub(super) fn read(suite: &str, said: &str, tally: &mut Tally) -> Vec<Skip> {
     let mut skips = Vec::new();
     for line in said.lines() {
         let Some((word, rest)) = line.split_once(' ') else {
             continue;
         };
         let (name, why) = rest.split_once(": ").unwrap_or((rest, ""));
-        let test = format!("conformance::{name}");
+        let test = format!("{suite}::{name}");
         let mut skip = |reason: String| {
             let test = test.clone();
             skips.push(Skip { test, reason });
@@ -44,7 +44,7 @@ mod tests {
         let mut tally = Tally::default();
         let said = "ok a\nFAIL b: why: more\nskip c: no root\nabsent d: no token\n\
                     1 passed, 1 failed, 1 skipped, 1 absent\n";
-        let skips = read(said, &mut tally);
+        let skips = read("conformance", said, &mut tally);
         let skips: Vec<_> = skips
             .iter()
             .map(|it| (it.test.as_str(), it.reason.as_str()))

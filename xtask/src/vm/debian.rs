@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, anyhow, bail};
 
-use super::kernels::Kernel;
+use super::kernels::{Files, Kernel};
 use super::modules;
 use crate::{cargo, packages};
 
@@ -146,6 +146,7 @@ fn kernel(name: &str, folder: &Path) -> anyhow::Result<Kernel> {
         name: name.to_owned(),
         image,
         modules: Some(folder.join("modules")),
+        files: Files::Mounted,
     })
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use anyhow::{anyhow, bail};
 
 use super::debian;
-use crate::sources;
+use crate::{kernel, sources};
 
 const FILE: &str = "vm/kernels.tsv";
 
@@ -24,6 +24,8 @@ pub(crate) struct Row {
 enum Source {
     /// A Debian package.
     Apt(String),
+    /// What `cargo xtask kernel` builds.
+    Patched,
 }
 
 /// A kernel that can be booted.
@@ -34,6 +36,29 @@ pub(crate) struct Kernel {
     pub(crate) image: PathBuf,
     /// Its `lib/modules/RELEASE`; none where what the tests need is built in.
     pub(crate) modules: Option<PathBuf>,
+    /// Whose exithand files there are.
+    pub(crate) files: Files,
+}
+
+/// Which exithand files there are on a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// Those of `exithand mount`.
+    Mounted,
+    /// Those, and the kernel's own in `/proc`.
+    Native,
+}
+
+impl Kernel {
+    /// The kernel with our patches, in which everything is built in.
+    pub(crate) fn patched(name: &str, image: PathBuf) -> Self {
+        Self {
+            name: name.to_owned(),
+            image,
+            modules: None,
+            files: Files::Native,
+        }
+    }
 }
 
 impl Row {
@@ -41,6 +66,10 @@ impl Row {
     pub(crate) fn fetch(&self) -> anyhow::Result<Kernel> {
         match &self.source {
             Source::Apt(package) => debian::fetch(&self.name, package),
+            Source::Patched => {
+                let image = kernel::image(kernel::Flavour::Plain)?;
+                Ok(Kernel::patched(&self.name, image))
+            }
         }
     }
 }
@@ -85,6 +114,9 @@ impl FromStr for Source {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
+        if text == kernel::NAME {
+            return Ok(Self::Patched);
+        }
         match text.split_once(':') {
             Some(("apt", package)) if !package.is_empty() => Ok(Self::Apt(package.to_owned())),
             _ => bail!("{FILE}: {text:?} is no source of kernels"),
@@ -124,6 +156,6 @@ mod tests {
         assert_eq!(names(&["6.12", "6.1"]), ["6.12", "6.1"]);
         assert_eq!(names(&[]).len(), all().unwrap().len());
         let error = chosen(&["2.6".to_owned()]).unwrap_err().to_string();
-        assert!(error.contains("only 6.1, 6.12"), "{error}");
+        assert!(error.contains("only 6.1, 6.12, patched"), "{error}");
     }
 }

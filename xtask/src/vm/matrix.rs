@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use exithand_vm::{Frame, Plan, Program, User};
 
-use super::kernels::Kernel;
+use super::kernels::{Files, Kernel};
 use super::programs::{self, ACTOR, COMMAND, CONFORMANCE, Programs};
 use super::qemu::Guest;
 use super::record::{Ran, Record};
@@ -19,6 +19,11 @@ use crate::test::{Report, Run};
 const MEMORY: u32 = 1024;
 /// Where the exithand files are mounted in the guest.
 const EXITS: &str = "/exits";
+/// What the kernel's own files have; the rest of the contract is for the mounted ones.
+const NATIVE: &str = "siginfo,threads,links,pid-generation";
+/// The conformance suite sends the pids round, which takes long where there are many. There have to
+/// be enough for hundreds of processes and threads at a time.
+const FEW_PIDS: &str = "echo 1400 > /proc/sys/kernel/pid_max";
 const USERS: [User; 2] = [User::Root, User::Nobody];
 
 /// One program of the matrix, and how its output is read.
@@ -33,8 +38,10 @@ struct Task {
 enum Reading {
     /// A Rust test program.
     Tests,
-    /// The conformance suite.
+    /// The conformance suite, on the files that are mounted.
     Conformance,
+    /// The same on the kernel's own files.
+    Native,
     /// The tests that were skipped.
     Skips,
     /// What works on this kernel.
@@ -60,6 +67,8 @@ pub(super) enum Extent<'a> {
     Everything,
     /// The programs whose names contain one of these.
     Only(&'a [String]),
+    /// What exithand files do, and nothing else.
+    Files,
     /// What works, and nothing else.
     Doctor,
 }
@@ -70,7 +79,7 @@ pub(super) fn run(
     programs: &Programs,
     extent: Extent<'_>,
 ) -> anyhow::Result<Findings> {
-    let tasks = tasks(programs, extent);
+    let tasks = tasks(kernel, programs, extent);
     let plan = Plan {
         v1: ["freezer", "pids"].map(str::to_owned).to_vec(),
         programs: tasks.iter().map(|it| it.program.clone()).collect(),
@@ -96,7 +105,7 @@ pub(super) fn run(
             tell(kernel, task, ran);
         }
     });
-    let mut findings = judge(&tasks, &record, extent)?;
+    let mut findings = judge(kernel, &tasks, &record, extent)?;
     findings.faults.extend(record.complaints);
     findings
         .faults
@@ -136,31 +145,40 @@ fn skip_list(user: User) -> String {
 }
 
 /// Everything that runs in a guest, in order.
-fn tasks(programs: &Programs, extent: Extent<'_>) -> Vec<Task> {
+fn tasks(kernel: &Kernel, programs: &Programs, extent: Extent<'_>) -> Vec<Task> {
     let command = |args: &[&str], reading| Task::new(COMMAND, args, reading, User::Root, 30);
     let mut tasks = vec![command(&["doctor", "--json"], Reading::Doctor)];
     if extent == Extent::Doctor {
         return tasks;
     }
-    for user in USERS {
-        let tests = programs.tests.iter().filter_map(|it| place(it).ok());
-        tasks.extend(tests.map(|it| Task::of_test(&it, user)));
+    if extent != Extent::Files {
+        for user in USERS {
+            let tests = programs.tests.iter().filter_map(|it| place(it).ok());
+            tasks.extend(tests.map(|it| Task::of_test(&it, user)));
+        }
     }
     for user in USERS {
         let list = skip_list(user);
         tasks.push(Task::new("cat", &[&list], Reading::Skips, user, 10));
     }
-    // The suite sends the pids round, which takes as long as there are many.
-    let fewer_pids = ["-c", "echo 4000 > /proc/sys/kernel/pid_max"];
-    tasks.push(Task::new("sh", &fewer_pids, Reading::Step, User::Root, 10));
+    let few_pids = ["-c", FEW_PIDS];
+    tasks.push(Task::new("sh", &few_pids, Reading::Step, User::Root, 10));
+    if kernel.files == Files::Native {
+        for user in USERS {
+            let args = ["/proc", "--require", NATIVE];
+            tasks.push(Task::new(CONFORMANCE, &args, Reading::Native, user, 600));
+        }
+    }
     tasks.push(command(&["mount", "--daemonize", EXITS], Reading::Step));
     for user in USERS {
         let reading = Reading::Conformance;
         tasks.push(Task::new(CONFORMANCE, &[EXITS], reading, user, 600));
     }
     tasks.push(command(&["umount", EXITS], Reading::Step));
-    let limit = ["out-of-memory", "64"];
-    tasks.push(Task::new(ACTOR, &limit, Reading::Step, User::Root, 60));
+    if extent != Extent::Files {
+        let limit = ["out-of-memory", "64"];
+        tasks.push(Task::new(ACTOR, &limit, Reading::Step, User::Root, 60));
+    }
     if let Extent::Only(names) = extent {
         let is_named = |task: &Task| names.iter().any(|it| task.name.contains(it));
         tasks.retain(|it| matches!(it.reading, Reading::Step | Reading::Skips) || is_named(it));
@@ -194,6 +212,7 @@ impl Task {
             ),
             // What these try does not depend on the kernel.
             ("PROPTEST_CASES".to_owned(), "8".to_owned()),
+            ("EXITHAND_ENDS".to_owned(), "400".to_owned()),
         ]);
         task
     }
@@ -214,11 +233,28 @@ fn tell(kernel: &Kernel, task: &Task, ran: &Ran) {
     }
 }
 
+/// The skips that are right on this kernel.
+fn expected_skips(files: Files) -> anyhow::Result<Table> {
+    let all = include_str!("../../../vm/expected-skips.tsv");
+    match files {
+        Files::Mounted => Table::parse("vm/expected-skips.tsv", all),
+        Files::Native => {
+            let native = include_str!("../../../vm/native-skips.tsv");
+            Table::parse("vm/*-skips.tsv", &format!("{all}{native}"))
+        }
+    }
+}
+
 /// Counts the tests, and compares the skips with the table.
-fn judge(tasks: &[Task], record: &Record, extent: Extent<'_>) -> anyhow::Result<Findings> {
+fn judge(
+    kernel: &Kernel,
+    tasks: &[Task],
+    record: &Record,
+    extent: Extent<'_>,
+) -> anyhow::Result<Findings> {
     let mut findings = Findings::default();
     let release = record.release.as_deref();
-    let table = expected_skips()?;
+    let table = expected_skips(kernel.files)?;
     for user in USERS {
         let mut tally = Tally::default();
         let mut skips = Vec::new();
@@ -232,7 +268,10 @@ fn judge(tasks: &[Task], record: &Record, extent: Extent<'_>) -> anyhow::Result<
                     text.lines().for_each(|it| tally.read(it));
                 }
                 Reading::Conformance => {
-                    skips.extend(conformance::read(&ran.text(), &mut tally));
+                    skips.extend(conformance::read("conformance", &ran.text(), &mut tally));
+                }
+                Reading::Native => {
+                    skips.extend(conformance::read("native", &ran.text(), &mut tally));
                 }
                 Reading::Skips => skips.extend(skips::read(&ran.text())),
                 Reading::Doctor => findings.doctor = Some(ran.text()),
@@ -267,17 +306,13 @@ fn judge(tasks: &[Task], record: &Record, extent: Extent<'_>) -> anyhow::Result<
     Ok(findings)
 }
 
-fn expected_skips() -> anyhow::Result<Table> {
-    let text = include_str!("../../../vm/expected-skips.tsv");
-    Table::parse("vm/expected-skips.tsv", text)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::expected_skips;
+    use super::{Files, expected_skips};
 
     #[test]
-    fn the_table_of_skips_is_well_formed() {
-        expected_skips().unwrap();
+    fn the_tables_of_skips_are_well_formed() {
+        expected_skips(Files::Mounted).unwrap();
+        expected_skips(Files::Native).unwrap();
     }
 }

@@ -18,7 +18,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 
-use self::kernels::Kernel;
+pub(crate) use self::debian::cache;
+use self::kernels::{Files, Kernel};
 use self::matrix::{Extent, Findings};
 use crate::test::Report;
 use crate::{Verdict, packages};
@@ -104,12 +105,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     Ok(total.print())
 }
 
+/// Boots a kernel with exithand files of its own, and holds those and the mounted ones to the contract.
+pub(crate) fn run_files(name: &str, image: PathBuf) -> anyhow::Result<Verdict> {
+    let kernel = Kernel::patched(name, image);
+    let findings = matrix::run(&kernel, &programs::build()?, Extent::Files)?;
+    let mut total = Report::default();
+    add(&mut total, &kernel, findings);
+    Ok(total.print())
+}
+
 fn kernels(args: &Args) -> anyhow::Result<Vec<Kernel>> {
     if let Some(image) = &args.image {
         return Ok(vec![Kernel {
             name: "image".to_owned(),
             image: image.clone(),
             modules: args.modules.clone(),
+            files: Files::Mounted,
         }]);
     }
     let rows = kernels::chosen(&args.kernels)?;

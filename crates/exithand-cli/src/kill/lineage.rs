@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::fork_events::Event;
+use exithand_recorder::connector::Event;
 
 /// Names one owner of a pid: how many events had been told when the pid became its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,22 +150,22 @@ fn replay(log: &[Event], from: usize, found: &HashMap<u32, Vec<Birth>>) -> Repla
                     members.insert(child, birth);
                 }
             }
-            Event::Exit { process, parent } => {
-                if members.contains_key(&parent) && !members.contains_key(&process) {
-                    return Replayed::Revealed(
-                        process,
-                        born.get(&process).copied().unwrap_or(Birth(from)),
-                    );
-                }
+            Event::Exit {
+                process, parent, ..
+            } if members.contains_key(&parent) && !members.contains_key(&process) => {
+                return Replayed::Revealed(
+                    process,
+                    born.get(&process).copied().unwrap_or(Birth(from)),
+                );
             }
-            Event::Answer { .. } => {}
+            _ => {}
         }
     }
     Replayed::Members(members, newborns)
 }
 
 fn apply(members: &mut HashMap<u32, Birth>, event: Event, birth: Birth) -> Option<Newborn> {
-    let Event::Fork { parent, child } = event else {
+    let Event::Fork { parent, child, .. } = event else {
         return None;
     };
     if members.contains_key(&parent) {
@@ -195,11 +195,20 @@ mod tests {
     const ROOT: u32 = 1;
 
     fn fork(parent: u32, child: u32) -> Event {
-        Event::Fork { parent, child }
+        Event::Fork {
+            parent,
+            child,
+            at_ns: 0,
+        }
     }
 
     fn exit(process: u32, parent: u32) -> Event {
-        Event::Exit { process, parent }
+        Event::Exit {
+            process,
+            parent,
+            status: 0,
+            at_ns: 0,
+        }
     }
 
     fn after(events: &[Event]) -> Lineage {

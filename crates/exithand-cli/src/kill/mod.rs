@@ -16,8 +16,6 @@
 
 mod cgroup;
 mod engine;
-mod fork_events;
-mod forks;
 mod gather;
 mod lineage;
 mod members;
@@ -29,7 +27,7 @@ mod tree;
 
 pub use cgroup::{Cgroup, CgroupError};
 pub use engine::run;
-pub use forks::Unwatchable;
+pub use exithand_recorder::connector::Unwatchable;
 pub use report::{
     End, KillError, Note, Observer, Process, Report, Request, Scope, Survivors, Watch,
 };

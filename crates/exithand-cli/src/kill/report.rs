@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use exithand::{Exit, ExitHandle, Pid, Signal, StatusSource, Token, Until};
 
+use super::Unwatchable;
 use super::cgroup::{Cgroup, CgroupError};
-use super::forks::Unwatchable;
 
 /// Whom to signal, with what, and for how long to wait.
 pub struct Request<'a> {

@@ -10,6 +10,7 @@ mod read;
 mod refuse;
 mod ring;
 mod status;
+mod storm;
 mod text;
 mod threads;
 mod tree;
@@ -69,7 +70,7 @@ impl Check {
 
 /// All checks, in the order they run.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    const TABLES: [&[Check]; 13] = [
+    const TABLES: [&[Check]; 14] = [
         read::CHECKS,
         poll::CHECKS,
         ring::CHECKS,
@@ -83,6 +84,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         tree::CHECKS,
         refuse::CHECKS,
         crowd::CHECKS,
+        storm::CHECKS,
     ];
     TABLES.into_iter().flatten()
 }

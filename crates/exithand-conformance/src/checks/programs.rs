@@ -6,7 +6,7 @@ use super::Check;
 use crate::feature::Feature;
 use crate::policy::Reader;
 use crate::site::Site;
-use crate::verdict::{Checked, Context, Stop, same};
+use crate::verdict::{Checked, Context, Stop, ensure, same};
 use crate::watch::program::{COMMANDS, Program};
 use crate::watch::{outcomes_outlast_the_reap, reap};
 
@@ -22,6 +22,12 @@ pub(super) const CHECKS: &[Check] = &[
         "cat, dd, head and python read all of PID/outcome",
         &[Feature::Outcome],
         programs_read_the_outcome,
+    ),
+    Check::new(
+        "inotifywait-sees-the-directory-go",
+        "inotifywait on PID ends when the process is reaped",
+        &[Feature::DirectoryEvents],
+        inotifywait_sees_the_directory_go,
     ),
 ];
 
@@ -57,4 +63,24 @@ fn programs_read(site: &Site, name: &str, due: &[u8]) -> Checked {
         same(&words, &program.finish()?, &(0, due.to_vec()))?;
     }
     Ok(())
+}
+
+fn inotifywait_sees_the_directory_go(site: &Site) -> Checked {
+    let mut actor = actor(&["wait-then-exit", "0"]);
+    let words = ["inotifywait", "-e", "delete_self", "FILE"];
+    let Some(mut program) = Program::start(&words, &site.process(actor.pid()))? else {
+        return Err(Stop::Skipped("inotifywait is not installed".to_owned()));
+    };
+    program.until_said("Watches established.")?;
+    actor.release();
+    actor.wait_zombie();
+    program.still_runs()?;
+    actor.wait();
+    let (status, said) = match program.finish() {
+        Err(Stop::Failed(why)) => return Err(Stop::Absent(why)),
+        finished => finished?,
+    };
+    same("inotifywait's wait status", &status, &0)?;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    ensure(said.contains("DELETE_SELF"), &said)
 }

@@ -17,6 +17,7 @@ use crate::verdict::{Checked, Context, Stop, ensure, same};
 use crate::watch::{read_to_end, shows_readable};
 
 mod wrap;
+pub(super) use wrap::pid_max;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new(

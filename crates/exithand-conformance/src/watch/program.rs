@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind::{NotFound, PermissionDenied};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -77,6 +77,20 @@ impl Program {
             }
             stop.context(said.trim())
         })
+    }
+
+    /// Returns once it has said `words` on its standard error.
+    pub(crate) fn until_said(&mut self, words: &str) -> Checked {
+        let stderr = self.child.stderr.take().into_iter();
+        let mut lines = stderr.flat_map(|it| BufReader::new(it).lines());
+        let mut said = String::new();
+        while !said.contains(words) {
+            match lines.next() {
+                Some(line) => said += &line?,
+                None => return Err(Stop::Failed(format!("it ended and said {said:?}"))),
+            }
+        }
+        Ok(())
     }
 
     fn pid(&self) -> Pid {

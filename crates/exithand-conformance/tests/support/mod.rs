@@ -9,9 +9,9 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use exithand_fs::{Access, Options, StatusPolicy, serve};
@@ -22,6 +22,8 @@ use tempfile::TempDir;
 /// Where the server's process is told to mount, and with which policy.
 const MOUNT: &str = "EXITHAND_TEST_MOUNT";
 const POLICY: &str = "EXITHAND_TEST_POLICY";
+/// Set where only the mounter is to be served.
+const ACCESS: &str = "EXITHAND_TEST_ACCESS";
 
 /// A directory that is served until this is dropped.
 pub struct Served {
@@ -47,6 +49,36 @@ impl Served {
         let mut server = Apart::start(test, |mut command| {
             command.env(MOUNT, directory.path()).env(POLICY, policy);
             command
+        });
+        server.hear("ready");
+        Self {
+            server: Some(server),
+            directory,
+        }
+    }
+
+    /// Starts it for one user alone, as that user, who must be able to mount.
+    pub fn start_as(user: User, test: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        open_to_all(directory.path());
+        chown(directory.path(), Some(user.uid), Some(user.gid)).unwrap();
+        // A copy that the user can run.
+        let program = tempfile::tempdir().unwrap();
+        open_to_all(program.path());
+        let copy = program.path().join("server");
+        fs::copy(env::current_exe().unwrap(), &copy).unwrap();
+        let mut server = Apart::start(test, |command| {
+            let mut own = Command::new(&copy);
+            own.args(command.get_args()).current_dir("/");
+            own.envs(
+                command
+                    .get_envs()
+                    .filter_map(|(key, value)| Some((key, value?))),
+            );
+            own.env(MOUNT, directory.path()).env(POLICY, "kernel");
+            own.env(ACCESS, "mounter");
+            own.stdin(Stdio::piped()).stdout(Stdio::piped());
+            run_as(user, own)
         });
         server.hear("ready");
         Self {
@@ -85,7 +117,10 @@ impl Drop for Served {
 fn serve_until_told(directory: &Path, status: StatusPolicy) {
     let options = Options {
         status,
-        access: Access::Everybody,
+        access: match env::var_os(ACCESS) {
+            Some(_) => Access::Mounter,
+            None => Access::Everybody,
+        },
         ..Options::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

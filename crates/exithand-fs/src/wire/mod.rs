@@ -7,7 +7,7 @@ mod reply;
 mod request;
 
 pub(crate) use reply::{Attr, FileKind, Listing, Reply, notify_delete, notify_entry, notify_poll};
-pub(crate) use request::{Header, Operation, Request};
+pub(crate) use request::{Header, Operation, Request, describe};
 
 /// The number the kernel knows an inode of ours by.
 pub(crate) type RawNode = u64;

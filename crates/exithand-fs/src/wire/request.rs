@@ -168,6 +168,19 @@ fn operation(opcode: u32, body: &[u8]) -> Result<Operation<'_>, Malformed> {
     })
 }
 
+/// Says what is in a message, down to its last part.
+pub(crate) fn describe(bytes: &[u8]) -> String {
+    match Request::parse(bytes) {
+        Ok(request) => match request.operation {
+            Operation::BatchForget(body) => {
+                format!("{:?}", Operation::forgets(body).collect::<Vec<_>>())
+            }
+            _ => format!("{request:?}"),
+        },
+        Err(malformed) => format!("{malformed:?}"),
+    }
+}
+
 /// A name ends with a zero byte.
 fn name(body: &[u8]) -> Result<&OsStr, Malformed> {
     let end = body.iter().position(|byte| *byte == 0).ok_or(Malformed)?;
@@ -186,6 +199,9 @@ fn u64_at(bytes: &[u8], at: usize) -> Result<u64, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A request as the kernel lays it out.
@@ -256,6 +272,32 @@ mod tests {
         );
         let endless = request(1, b"no end");
         assert_eq!(Request::parse(&endless), Err(Malformed));
+    }
+
+    proptest! {
+        #[test]
+        fn survives_any_bytes(bytes in vec(any::<u8>(), 0..200)) {
+            describe(&bytes);
+        }
+
+        /// With a header that is whole, so that the body is looked at.
+        #[test]
+        fn survives_any_body(opcode in 0_u32..60, body in vec(any::<u8>(), 0..200)) {
+            let bytes = request(opcode, &body);
+            if let Ok(parsed) = Request::parse(&bytes) {
+                prop_assert_eq!(parsed.header.unique, 7);
+            }
+            describe(&bytes);
+        }
+
+        /// A length that is a lie takes nothing from beyond the bytes.
+        #[test]
+        fn survives_any_length(length: u32, opcode in 0_u32..60) {
+            let mut bytes = request(opcode, &[1; 64]);
+            bytes[..4].copy_from_slice(&length.to_ne_bytes());
+            let whole = usize::try_from(length).is_ok_and(|it| it <= bytes.len());
+            prop_assert!(whole || Request::parse(&bytes) == Err(Malformed));
+        }
     }
 
     #[test]

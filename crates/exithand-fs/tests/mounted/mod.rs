@@ -168,10 +168,54 @@ pub(crate) fn read_apart(mut file: File) -> Receiver<io::Result<Vec<u8>>> {
     let (tell, told) = channel();
     thread::spawn(move || {
         let result = read(&mut file);
+        // Whoever hears of the end may count on it.
+        drop(file);
         // The test may have failed meanwhile.
         drop(tell.send(result));
     });
     told
+}
+
+/// Reads all of them, each in a thread of its own, and returns once all threads sleep in the kernel.
+pub(crate) fn read_together(files: Vec<File>) -> Vec<Receiver<io::Result<Vec<u8>>>> {
+    let (tell, told) = channel();
+    let start = |mut file: File| {
+        let (tell_result, result) = channel();
+        let tell = tell.clone();
+        thread::spawn(move || {
+            tell.send(rustix::thread::gettid()).unwrap();
+            let result = read(&mut file);
+            drop(file);
+            // The test may have failed meanwhile.
+            drop(tell_result.send(result));
+        });
+        result
+    };
+    let results: Vec<_> = files.into_iter().map(start).collect();
+    for tid in told.iter().take(results.len()) {
+        while !sleeps(tid) {
+            thread::yield_now();
+        }
+    }
+    results
+}
+
+fn sleeps(tid: Pid) -> bool {
+    let stat = format!("/proc/self/task/{}/stat", tid.as_raw_nonzero());
+    let stat = std::fs::read_to_string(stat).unwrap();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| rest.starts_with('S'))
+}
+
+/// Raises the soft limit of descriptors to the hard one.
+pub(crate) fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
 }
 
 /// Says whether the file polls readable now.

@@ -21,9 +21,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use exithand::{Deadline, ExitHandle, State};
+use exithand_recorder::connector::{Connector, Drained, Event, Kinds, Unwatchable};
 
-use super::fork_events::{Event, Kinds};
-use super::forks::{Drained, ForkWatcher, Unwatchable};
 use super::gather::{Gathered, open};
 use super::lineage::{Birth, Lineage, Newborn};
 use super::members::{Members, number};
@@ -41,7 +40,7 @@ const INIT: u32 = 1;
 /// Finds the members of a tree.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    watcher: Option<ForkWatcher>,
+    watcher: Option<Connector>,
     lineage: Lineage,
     /// For each pid the owner that is a member with a handle.
     held: HashMap<u32, Birth>,
@@ -71,7 +70,7 @@ impl Tree {
         // Whoever is held when the watch begins need not be found afterwards.
         let _untold: Sighted = tree.scan(members)?;
         let started = match watch {
-            Watch::Forks => ForkWatcher::start(),
+            Watch::Forks => Connector::start(),
             Watch::Nothing => Err(Unwatchable::NotAsked),
         };
         match started {
@@ -219,7 +218,8 @@ impl Tree {
                 errno,
             })?;
         self.lost |= drained == Drained::Lost;
-        for event in events {
+        let of_processes = |it: &Event| matches!(it, Event::Fork { .. } | Event::Exit { .. });
+        for event in events.into_iter().filter(of_processes) {
             self.newborns.extend(self.lineage.observe(event));
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::verdict::{Checked, Stop, ensure};
 /// A pid space of more than this takes too long to go through.
 const SMALL: u32 = 65536;
 
-pub(super) fn pid_max() -> Checked<u32> {
+pub(crate) fn pid_max() -> Checked<u32> {
     let text = fs::read_to_string("/proc/sys/kernel/pid_max")?;
     Ok(text.trim().parse().map_err(io::Error::other)?)
 }

@@ -65,6 +65,12 @@ pub(crate) fn init(args: &[String]) -> io::Result<u8> {
         .exec())
 }
 
+/// Says by its exit status whether users can be given a `/dev/fuse`.
+pub(crate) fn open_fuse(_: &[String]) -> io::Result<u8> {
+    exithand_testkit::open_fuse_to_all()?;
+    Ok(0)
+}
+
 /// Says `ready PID_MAX`, then `writable` or `read-only`; opening the file changes nothing.
 pub(crate) fn pid_max(_: &[String]) -> io::Result<u8> {
     say(&format!("ready {}", fs::read_to_string(PID_MAX)?.trim()));

@@ -24,6 +24,11 @@ const PARTS: &[(&str, &str, Part)] = &[
     ("wait-then-exit", "N: exits N on go", plain::wait_then_exit),
     ("hang", "runs until killed", plain::hang),
     (
+        "hold",
+        "MIB [handle-term|obey-term]: holds so much memory until killed; may handle SIGTERM in vain, or exit 3",
+        plain::hold,
+    ),
+    (
         "ignore-term",
         "runs until killed, and not by SIGTERM",
         plain::ignore_term,
@@ -145,7 +150,7 @@ const PARTS: &[(&str, &str, Part)] = &[
     ),
     (
         "storm",
-        "COUNT SIZE: forks COUNT short processes, SIZE at a time",
+        "COUNT SIZE [paced]: forks COUNT short processes, SIZE at a time",
         storm::storm,
     ),
     (
@@ -157,6 +162,11 @@ const PARTS: &[(&str, &str, Part)] = &[
         "isolated-init",
         "PID_MAX|- PROGRAM...: second half of isolate",
         isolate::init,
+    ),
+    (
+        "open-fuse",
+        "inside of isolate: makes a /dev/fuse that all may open",
+        isolate::open_fuse,
     ),
     (
         "pid-max",

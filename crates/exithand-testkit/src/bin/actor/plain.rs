@@ -6,7 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process;
 
-use exithand_testkit::sys::{Disposition, raise_signal, reset_signal, set_disposition};
+use exithand_testkit::sys::{
+    BlockedSignal, Disposition, interrupt_on, raise_signal, reset_signal, set_disposition,
+};
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, getrlimit, set_dumpable_behavior, setrlimit,
 };
@@ -29,6 +31,27 @@ pub(crate) fn wait_then_exit(args: &[String]) -> io::Result<u8> {
 pub(crate) fn hang(_: &[String]) -> io::Result<u8> {
     ready(&[]);
     until_stdin_ends()?;
+    Ok(0)
+}
+
+pub(crate) fn hold(args: &[String]) -> io::Result<u8> {
+    let mib: usize = argument(args, 0)?;
+    let memory = vec![1_u8; mib << 20];
+    std::hint::black_box(&memory);
+    match args.get(1).map(String::as_str) {
+        Some("handle-term") => interrupt_on(Signal::TERM)?,
+        Some("obey-term") => {
+            let term = BlockedSignal::new(Signal::TERM)?;
+            interrupt_on(Signal::TERM)?;
+            ready(&[]);
+            term.wait()?;
+            return Ok(3);
+        }
+        _ => {}
+    }
+    ready(&[]);
+    until_stdin_ends()?;
+    drop(memory);
     Ok(0)
 }
 
