@@ -20,7 +20,7 @@ const TP_BTF: &[u8] = aya::include_bytes_aligned!("../../bpf/tp_btf.o");
 const RAW_TP: &[u8] = aya::include_bytes_aligned!("../../bpf/raw_tp.o");
 
 /// How often to try to load a program.
-const LOADS_MAX: u32 = 10;
+const LOADS_MAX: u32 = 1_000;
 
 /// What the ring can hold. It is memory of the kernel; we map a small piece of it at a time.
 pub(super) const RING_BYTES: u32 = 8 << 20;
