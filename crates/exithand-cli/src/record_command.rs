@@ -7,7 +7,6 @@ use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::Context;
 use exithand::StatusPolicy;
@@ -138,7 +137,7 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
             max_bytes: args.keep_size.bytes(),
         },
         access: readers.map_or(Access::Owner, Access::Group),
-        since: now(),
+        since: WallTime::now(),
     };
     privileges.drop()?;
     let say: Say = Arc::new(|text| anstream::eprintln!("exithand: {text}"));
@@ -252,12 +251,4 @@ fn serve(
             .map_err(anyhow::Error::from)
     })?;
     Ok(ExitCode::Success)
-}
-
-/// Returns the moment, as records tell it.
-fn now() -> WallTime {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    WallTime {
-        unix_ns: since.map_or(0, |it| i64::try_from(it.as_nanos()).unwrap_or(i64::MAX)),
-    }
 }

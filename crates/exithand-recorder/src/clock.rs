@@ -11,6 +11,9 @@ pub(crate) struct Clock {
     now_ns: u64,
 }
 
+/// Of a clock tick, of which `/proc` and user space know a hundred a second (`USER_HZ`), on every
+/// architecture.
+const TICK_NS: u64 = 10_000_000;
 /// A machine that was suspended at all was so for longer.
 const SUSPENSION_NS_MIN: u64 = 1_000_000;
 
@@ -19,7 +22,7 @@ impl Clock {
     /// a jump of the wall clock does not come between them.
     pub(crate) fn read() -> Self {
         let now_ns = boot_ns();
-        let wall_ns = i128::from(nanoseconds(clock_gettime(ClockId::Realtime)));
+        let wall_ns = i128::from(wall_ns());
         Self {
             ahead_ns: wall_ns - i128::from(now_ns),
             now_ns,
@@ -45,6 +48,11 @@ pub(crate) fn boot_ns() -> u64 {
     u64::try_from(nanoseconds(clock_gettime(ClockId::Boottime))).unwrap_or(0)
 }
 
+/// Nanoseconds since 1970, as somebody may have set them.
+pub(crate) fn wall_ns() -> i64 {
+    nanoseconds(clock_gettime(ClockId::Realtime))
+}
+
 fn nanoseconds(time: Timespec) -> i64 {
     time.tv_sec
         .saturating_mul(1_000_000_000)
@@ -64,9 +72,14 @@ pub(crate) fn suspended_ns() -> u64 {
     }
 }
 
-/// Clock ticks, of which `/proc` and user space know a hundred a second, since boot.
+/// Clock ticks since boot.
 pub(crate) fn ticks(since_boot_ns: u64) -> u64 {
-    since_boot_ns / 10_000_000
+    since_boot_ns / TICK_NS
+}
+
+/// The moment of a clock tick, on the clock since boot.
+pub(crate) fn of_ticks(ticks: u64) -> u64 {
+    ticks.saturating_mul(TICK_NS)
 }
 
 #[cfg(test)]

@@ -2,20 +2,17 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
-use rustix::fs::fstat;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use exithand::{ExitHandle, Pid, State};
 
 use crate::record::{Argv, Place};
 use crate::{bpf, place};
 
 /// As much of a command line as the probes take.
 const ARGV_BYTES: u64 = 1024;
-/// The type of the filesystem of pidfds, where each process has an inode of its own.
-const PIDFS_MAGIC: u64 = 0x5049_4446;
 
 /// What a process executes and where it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,9 +39,7 @@ pub(crate) fn facts(pid: u32) -> Arc<Facts> {
     let (uid, gid) = owner(pid).unwrap_or((None, None));
     Arc::new(Facts {
         comm: read(pid, "comm", 64).map(comm).unwrap_or_default(),
-        exe: fs::read_link(format!("/proc/{pid}/exe"))
-            .ok()
-            .map(Into::into),
+        exe: exe(pid),
         argv: read(pid, "cmdline", ARGV_BYTES + 1).and_then(argv),
         uid,
         gid,
@@ -57,34 +52,34 @@ pub(crate) fn facts(pid: u32) -> Arc<Facts> {
 
 /// Takes the identity of the process that has `pid` now. `None`: there is none any more.
 pub(crate) fn identity(pid: u32) -> Option<Identity> {
-    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
-    let pidfd = pidfd_open(raw, PidfdFlags::empty()).ok()?;
-    // Read while the pidfd is held and then asked again: both are of one process.
+    let handle = ExitHandle::open(i32::try_from(pid).ok().and_then(Pid::from_raw)?).ok()?;
     let start_ticks = start_ticks(pid)?;
-    let again = pidfd_open(raw, PidfdFlags::empty()).ok()?;
-    let (first, second) = (fstat(&pidfd).ok()?, fstat(&again).ok()?);
-    let is_pidfs = rustix::fs::fstatfs(&pidfd)
-        .is_ok_and(|it| u64::try_from(it.f_type).is_ok_and(|kind| kind == PIDFS_MAGIC));
-    if is_pidfs && first.st_ino != second.st_ino {
-        return None;
-    }
-    Some(Identity {
-        inode: is_pidfs.then_some(first.st_ino),
+    // What was read is of this process only if the number was still its own.
+    (handle.state().ok()? != State::Reaped).then(|| Identity {
+        inode: handle.token().inode(),
         start_ticks,
     })
 }
 
 /// Every process that `/proc` lists, with the threads that have not ended.
 pub(crate) fn everybody() -> impl Iterator<Item = (u32, Vec<u32>)> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok());
+    let pids = pids().into_iter().flatten();
     pids.map(|pid| (pid, threads(pid)))
 }
 
+/// The pid of every process that `/proc` lists.
+pub(crate) fn pids() -> io::Result<impl Iterator<Item = u32>> {
+    numbers("/proc")
+}
+
+/// The names in a folder that are numbers.
+fn numbers(folder: &str) -> io::Result<impl Iterator<Item = u32> + use<>> {
+    let entries = fs::read_dir(folder)?.flatten();
+    Ok(entries.filter_map(|it| it.file_name().to_str()?.parse().ok()))
+}
+
 fn threads(pid: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
-    let entries = tasks.into_iter().flatten().flatten();
-    let tids = entries.filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok());
+    let tids = numbers(&format!("/proc/{pid}/task")).into_iter().flatten();
     // A leader that has ended is there, as a zombie, as long as others run.
     let lives = |tid: &u32| {
         stat_field(pid, &format!("task/{tid}/stat"), 3, |state| {
@@ -113,7 +108,10 @@ fn stat_field<T>(
     number: usize,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Option<T> {
-    let stat = read(pid, file, 4096)?;
+    field(&read(pid, file, 4096)?, number, parse)
+}
+
+fn field<T>(stat: &[u8], number: usize, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
     let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
     let rest = str::from_utf8(stat.get(after_name..)?).ok()?;
     parse(rest.split_ascii_whitespace().nth(number.checked_sub(3)?)?)
@@ -124,7 +122,14 @@ pub(crate) fn name(pid: u32) -> Option<OsString> {
     read(pid, "comm", 64).map(comm)
 }
 
-fn read(pid: u32, file: &str, limit: u64) -> Option<Vec<u8>> {
+/// The file that it executes.
+pub(crate) fn exe(pid: u32) -> Option<OsString> {
+    let link = fs::read_link(format!("/proc/{pid}/exe"));
+    link.ok().map(Into::into)
+}
+
+/// Reads a file of a process, as far as `limit`.
+pub(crate) fn read(pid: u32, file: &str, limit: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(format!("/proc/{pid}/{file}")).ok()?;
     file.take(limit).read_to_end(&mut bytes).ok()?;
@@ -178,6 +183,14 @@ mod tests {
         assert_eq!(Some(identity.start_ticks), start_ticks(own));
         assert!(threads(own).contains(&own));
         assert!(!is_kernel_thread(own));
+    }
+
+    #[test]
+    fn finds_the_start_time_whatever_the_name() {
+        let stat = b"7 (a) b) S 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 4711 9 10 11";
+        let ticks = |stat: &[u8]| field(stat, 22, |it| it.parse::<u64>().ok());
+        assert_eq!(ticks(stat), Some(4711));
+        assert_eq!(ticks(b"7 (a"), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::keeper::{Keep, OpenStore, Say};
-use crate::server::{AnyHistory, OpenHistory, now};
+use crate::server::{AnyHistory, OpenHistory};
 use crate::store::{Access, Retention, Store, StoreError, StoreWriter, set_access};
 use crate::{Event, WallTime};
 
@@ -60,11 +60,13 @@ impl Keep for Writing {
     }
 
     fn mark_alive(&mut self) -> Result<(), String> {
-        self.0.mark_alive(now()).map_err(|error| chain(&error))
+        self.0
+            .mark_alive(WallTime::now())
+            .map_err(|error| chain(&error))
     }
 
     fn end(self: Box<Self>) -> Result<(), String> {
-        self.0.end(now()).map_err(|error| chain(&error))
+        self.0.end(WallTime::now()).map_err(|error| chain(&error))
     }
 }
 

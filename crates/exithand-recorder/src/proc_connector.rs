@@ -12,7 +12,7 @@ use std::sync::Arc;
 use exithand::{BootId, Token};
 use rustix::process::Pid;
 
-use crate::clock::{Clock, suspended_ns, ticks};
+use crate::clock::{Clock, of_ticks, suspended_ns, ticks};
 use crate::connector::{Connector, Drained, Event as Row, Kinds, Unwatchable};
 use crate::facts::{self, Identity};
 use crate::lives::{Ended, Kind, Life, Lives, Step};
@@ -187,7 +187,7 @@ pub(crate) fn record(ended: &Ended, boot: BootId, clock: &Clock) -> Option<ExitR
         .life
         .forked_ns
         .map(|it| it + suspended_ns())
-        .or_else(|| start_ticks.map(|it| it.saturating_mul(10_000_000)));
+        .or_else(|| start_ticks.map(of_ticks));
     let token = token(ended.pid, &ended.life, boot)?;
     Some(ExitRecord {
         token,

@@ -4,11 +4,23 @@ use std::ffi::OsString;
 
 use exithand::{Outcome, Signal, Token};
 
+use crate::clock;
+
 /// A moment, in nanoseconds since 1970 (UTC); good until 2262.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct WallTime {
     /// Nanoseconds since 1970-01-01 00:00 UTC.
     pub unix_ns: i64,
+}
+
+impl WallTime {
+    /// Reads the wall clock.
+    #[must_use]
+    pub fn now() -> Self {
+        Self {
+            unix_ns: clock::wall_ns(),
+        }
+    }
 }
 
 /// How one process ended, what it was, and who ended it.

@@ -71,7 +71,7 @@ impl Hub {
             source: RefCell::new(source),
             keeper: RefCell::new(keeper),
             counts: RefCell::default(),
-            since: super::now(),
+            since: WallTime::now(),
             recents: RefCell::default(),
             subscribers: RefCell::default(),
             last_number: Cell::new(0),

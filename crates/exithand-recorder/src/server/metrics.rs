@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::counts::KINDS;
 use super::hub::Hub;
+use crate::WallTime;
 use crate::keeper::Keeper;
 
 /// How long a scraper may take for its request and our answer.
@@ -188,7 +189,7 @@ fn singles(hub: &Hub) -> Vec<String> {
 /// Returns how far the store is behind.
 fn lag_ns(keeper: &Keeper) -> i64 {
     keeper.oldest_pending().map_or(0, |oldest| {
-        let lag = super::now().unix_ns.saturating_sub(oldest.unix_ns);
+        let lag = WallTime::now().unix_ns.saturating_sub(oldest.unix_ns);
         lag.max(0)
     })
 }

@@ -18,10 +18,7 @@ mod sys;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::net::{TcpListener, UnixListener};
-
-use crate::WallTime;
 
 pub use guests::{CLIENTS_MAX, CLIENTS_PER_USER_MAX};
 pub(crate) use hub::Hub;
@@ -52,15 +49,4 @@ pub(crate) async fn serve_metrics(hub: Rc<Hub>, listener: TcpListener) {
 /// Lets some time pass after the system had no descriptor for a client: nothing tells when it has.
 async fn wait_for_descriptors() {
     tokio::time::sleep(Duration::from_millis(100)).await;
-}
-
-/// Returns the moment.
-pub(crate) fn now() -> WallTime {
-    let now = clock_gettime(ClockId::Realtime);
-    WallTime {
-        unix_ns: now
-            .tv_sec
-            .saturating_mul(1_000_000_000)
-            .saturating_add(now.tv_nsec),
-    }
 }

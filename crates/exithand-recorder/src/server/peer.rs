@@ -6,14 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::sys::{peer_groups, peer_pidfd};
-use crate::WallTime;
+use crate::clock::{self, Clock};
 use crate::sight::{Namespace, Viewer};
-
-/// The kernel counts start times in hundredths of a second (`USER_HZ`), on every architecture.
-const TICK_NS: i64 = 10_000_000;
+use crate::{WallTime, facts};
 
 /// Asks the kernel who connected.
 ///
@@ -60,31 +57,12 @@ impl Seen {
     fn read(pid: u32) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let numbers = status.lines().find_map(|it| it.strip_prefix("NSpid:"))?;
-        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let started_ns = clock::of_ticks(facts::start_ticks(pid)?);
         Some(Self {
-            started: started(&stat)?,
+            started: Clock::read().wall(started_ns),
             depth: numbers.split_whitespace().count(),
         })
     }
-}
-
-/// Reads the start time, field 22 of `/proc/PID/stat`: the twentieth behind the name.
-fn started(stat: &[u8]) -> Option<WallTime> {
-    let behind_name = stat.iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(stat.get(behind_name + 1..)?).ok()?;
-    let ticks: i64 = rest.split_whitespace().nth(19)?.parse().ok()?;
-    let since_boot = ticks.checked_mul(TICK_NS)?;
-    let unix_ns = since_boot.checked_add(boot_offset_ns())?;
-    Some(WallTime { unix_ns })
-}
-
-/// Returns how far the wall clock is ahead of the time since boot.
-fn boot_offset_ns() -> i64 {
-    let ns = |clock| {
-        let time = clock_gettime(clock);
-        time.tv_sec * 1_000_000_000 + time.tv_nsec
-    };
-    ns(ClockId::Realtime) - ns(ClockId::Boottime)
 }
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use rustix::time::{ClockId, clock_gettime};
-
 use crate::WallTime;
+use crate::clock::boot_ns;
 
 /// How far the wall clock may be from where it should be without being doubted.
 const SLACK_NS: i64 = DAY_NS;
@@ -33,17 +32,9 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        let read = |clock| {
-            let time = clock_gettime(clock);
-            time.tv_sec
-                .saturating_mul(1_000_000_000)
-                .saturating_add(time.tv_nsec)
-        };
         Moment {
-            wall: WallTime {
-                unix_ns: read(ClockId::Realtime),
-            },
-            boot_ns: read(ClockId::Boottime),
+            wall: WallTime::now(),
+            boot_ns: i64::try_from(boot_ns()).unwrap_or(i64::MAX),
         }
     }
 }
