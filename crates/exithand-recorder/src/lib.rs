@@ -21,6 +21,7 @@ pub mod json;
 pub mod keeper;
 pub mod kept;
 mod lives;
+mod netlink;
 pub mod place;
 pub mod proc_connector;
 pub mod record;

@@ -6,18 +6,14 @@
 //! ended every fork of its own can be read.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process;
 
-use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
-use rustix::net::netlink::{CONNECTOR, SocketAddrNetlink};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recvfrom, send,
-    socket_with, sockopt,
-};
+use rustix::net::netlink::CONNECTOR;
 
 use self::event::{Order, order, parse};
+use crate::netlink::Netlink;
 
 mod event;
 
@@ -25,10 +21,6 @@ pub use self::event::{Event, Kinds};
 
 /// The connector's multicast group for process events (`CN_IDX_PROC`), as a mask.
 const PROC_GROUP: u32 = 1;
-/// The kernel's own port. Everybody else's messages are forgeries.
-const KERNEL_PORT: u32 = 0;
-/// Room for about 32,000 events, as many as there are pids by default. Taken only as it fills.
-const BUFFER_BYTES: usize = 32 << 20;
 /// An event takes 76 bytes.
 const DATAGRAM_BYTES: usize = 256;
 
@@ -87,8 +79,7 @@ pub enum Drained {
 /// A subscription to the forks of the machine.
 #[derive(Debug)]
 pub struct Connector {
-    socket: OwnedFd,
-    buffer: Vec<u8>,
+    socket: Netlink,
 }
 
 impl Connector {
@@ -98,20 +89,9 @@ impl Connector {
     ///
     /// [`Unwatchable`], which says what is missing.
     pub fn start() -> Result<Self, Unwatchable> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(
-            AddressFamily::NETLINK,
-            SocketType::DGRAM,
-            flags,
-            Some(CONNECTOR),
-        )
-        .map_err(|errno| refusal("socket", errno))?;
-        grow_buffer(&socket);
-        bind(&socket, &SocketAddrNetlink::new(0, PROC_GROUP))
-            .map_err(|errno| refusal("bind", errno))?;
+        let socket = Netlink::open(CONNECTOR, PROC_GROUP, DATAGRAM_BYTES);
         let mut watcher = Self {
-            socket,
-            buffer: Vec::with_capacity(DATAGRAM_BYTES),
+            socket: socket.map_err(|(call, errno)| refusal(call, errno))?,
         };
         watcher.subscribe()?;
         Ok(watcher)
@@ -144,8 +124,7 @@ impl Connector {
     /// Makes the buffer as small as the kernel allows: room for two or three events. For tests.
     #[doc(hidden)]
     pub fn shrink_buffer(&self) {
-        let set = sockopt::set_socket_recv_buffer_size(&self.socket, 1);
-        debug_assert!(set.is_ok());
+        self.socket.shrink_buffer();
     }
 
     /// Sends the subscription and looks for the answer, which the kernel queues within the call.
@@ -178,29 +157,11 @@ impl Connector {
     }
 
     fn send(&self, what: Order, ack: u32) -> Result<(), Errno> {
-        send(
-            &self.socket,
-            &order(what, process::id(), ack),
-            SendFlags::empty(),
-        )
-        .map(drop)
+        self.socket.send(&order(what, process::id(), ack))
     }
 
     fn receive(&mut self) -> Result<Option<Event>, Errno> {
-        self.buffer.clear();
-        let (_, _, sender) = recvfrom(
-            &self.socket,
-            spare_capacity(&mut self.buffer),
-            RecvFlags::empty(),
-        )?;
-        let from_kernel = sender
-            .and_then(|sender| SocketAddrNetlink::try_from(sender).ok())
-            .is_some_and(|sender| sender.pid() == KERNEL_PORT);
-        Ok(if from_kernel {
-            parse(&self.buffer)
-        } else {
-            None
-        })
+        self.socket.receive(parse)
     }
 }
 
@@ -218,14 +179,6 @@ impl AsFd for Connector {
     }
 }
 
-/// Makes the socket's buffer as large as we may: a full one loses events.
-fn grow_buffer(socket: &OwnedFd) {
-    if sockopt::set_socket_recv_buffer_size_force(socket, BUFFER_BYTES).is_err() {
-        // The kernel cuts this down to what everybody may have.
-        sockopt::set_socket_recv_buffer_size(socket, BUFFER_BYTES).ok();
-    }
-}
-
 fn refusal(call: &'static str, errno: Errno) -> Unwatchable {
     match errno {
         Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT | Errno::NOENT => Unwatchable::NoConnector,
@@ -237,8 +190,12 @@ fn refusal(call: &'static str, errno: Errno) -> Unwatchable {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::process::Command;
+
+    use rustix::net::netlink::SocketAddrNetlink;
+    use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socket_with};
+
+    use super::*;
 
     #[test]
     fn tells_the_fork_of_a_child_before_its_exit_and_ours_alone_as_its_parent() {

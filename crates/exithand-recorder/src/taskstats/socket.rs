@@ -1,50 +1,32 @@
 //! The socket on which the kernel tells the statistics of threads that end.
 
 use std::fs;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
-use rustix::net::netlink::{GENERIC, SocketAddrNetlink};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recvfrom, send,
-    socket_with, sockopt,
-};
+use rustix::net::netlink::GENERIC;
 
 use super::TaskstatsError;
 use super::wire::{CONTROL, Message, ThreadEnd, ask_family, parse, subscribe};
 use crate::connector::Drained;
+use crate::netlink::Netlink;
 
-/// The kernel's own port. Everybody else's messages are forgeries.
-const KERNEL_PORT: u32 = 0;
-/// Taken only as it fills.
-const BUFFER_BYTES: usize = 32 << 20;
 /// The statistics of a thread and of its process take less than 1 KiB.
 const DATAGRAM_BYTES: usize = 8 << 10;
 
 /// A subscription to the ends of all threads.
 #[derive(Debug)]
 pub(super) struct Socket {
-    fd: OwnedFd,
+    netlink: Netlink,
     family: u16,
-    buffer: Vec<u8>,
 }
 
 impl Socket {
     pub(super) fn subscribe() -> Result<Self, TaskstatsError> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let kind = SocketType::RAW;
-        let socket = socket_with(AddressFamily::NETLINK, kind, flags, Some(GENERIC))
-            .map_err(|errno| failed("socket", errno))?;
-        if sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER_BYTES).is_err() {
-            // The kernel cuts this down to what everybody may have.
-            sockopt::set_socket_recv_buffer_size(&socket, BUFFER_BYTES).ok();
-        }
-        bind(&socket, &SocketAddrNetlink::new(0, 0)).map_err(|errno| failed("bind", errno))?;
+        let netlink = Netlink::open(GENERIC, 0, DATAGRAM_BYTES);
         let mut this = Self {
-            fd: socket,
+            netlink: netlink.map_err(|(call, errno)| failed(call, errno))?,
             family: CONTROL,
-            buffer: Vec::with_capacity(DATAGRAM_BYTES),
         };
         this.family = this.ask_family()?;
         this.register()?;
@@ -108,7 +90,7 @@ impl Socket {
                 // The thread has been joined, and may still be on its way through the kernel.
                 Err(Errno::AGAIN) => {
                     let mut fds = [rustix::event::PollFd::new(
-                        &self.fd,
+                        &self.netlink,
                         rustix::event::PollFlags::IN,
                     )];
                     let second = rustix::event::Timespec {
@@ -125,32 +107,19 @@ impl Socket {
     }
 
     fn send(&self, message: &[u8]) -> Result<(), TaskstatsError> {
-        send(&self.fd, message, SendFlags::empty())
-            .map(drop)
-            .map_err(|errno| failed("send", errno))
+        let sent = self.netlink.send(message);
+        sent.map_err(|errno| failed("send", errno))
     }
 
     fn receive(&mut self) -> Result<Option<Message>, Errno> {
-        self.buffer.clear();
-        let (_, _, sender) = recvfrom(
-            &self.fd,
-            spare_capacity(&mut self.buffer),
-            RecvFlags::empty(),
-        )?;
-        let from_kernel = sender
-            .and_then(|sender| SocketAddrNetlink::try_from(sender).ok())
-            .is_some_and(|sender| sender.pid() == KERNEL_PORT);
-        Ok(if from_kernel {
-            parse(&self.buffer, self.family)
-        } else {
-            None
-        })
+        let family = self.family;
+        self.netlink.receive(|message| parse(message, family))
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.netlink.as_fd()
     }
 }
 
