@@ -1,14 +1,11 @@
 //! What tells one process from all others: the marks that tokens are made of.
 
-use exithand::{Pid, Token};
-use rustix::fs::{fstat, fstatfs};
+use exithand::{ExitHandle, Pid, Token};
+use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use crate::candidate::Identity;
-
-/// `PID_FS_MAGIC` of `include/uapi/linux/magic.h`.
-const PIDFS_MAGIC: u64 = 0x5049_4446;
 
 /// What this kernel marks processes with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +23,10 @@ impl Marks {
     ///
     /// `ENOSYS`, `EPERM`: pidfds cannot be opened here.
     pub(super) fn probe() -> Result<Self, Errno> {
-        let own = pidfd_open(getpid(), PidfdFlags::empty())?;
-        let kind = u64::try_from(fstatfs(&own)?.f_type);
-        Ok(if kind == Ok(PIDFS_MAGIC) {
-            Self::Inodes
-        } else {
-            Self::StartTimes
+        let own = ExitHandle::open(getpid()).map_err(|error| error.errno())?;
+        Ok(match own.token().inode() {
+            Some(_) => Self::Inodes,
+            None => Self::StartTimes,
         })
     }
 
@@ -67,8 +62,6 @@ pub(super) fn start_time(stat: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use exithand::ExitHandle;
-
     use super::*;
 
     #[test]
