@@ -1,16 +1,8 @@
 //! Who may learn how a process ended. Pure: it judges facts that others gathered.
 
-use crate::StatusPolicy;
-use crate::proc::Ids;
+use exithand::{KernelTells, StatusPolicy};
 
-/// Whom this kernel tells, by itself, how a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KernelTells {
-    /// Every holder of a pidfd, after the reap (Linux 6.15).
-    Everybody,
-    /// The parent, and whoever passes the ptrace-read check on the zombie.
-    Readers,
-}
+use crate::proc::Ids;
 
 /// Where the caller's pid namespace stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use exithand::tokio::AsyncExitHandle;
-use exithand::{Error as HandleError, ExitHandle, State as ProcessState};
+use exithand::{Error as HandleError, ExitHandle, KernelTells, State as ProcessState};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
@@ -16,7 +16,6 @@ use crate::file::{Blocked, File};
 use crate::follow::follow;
 use crate::generation::Generation;
 use crate::node::{Key, Of, Part};
-use crate::policy::KernelTells;
 use crate::quota::Quota;
 
 /// Descriptors that are kept free of handles: for the connection, the event loop, and the files of
@@ -58,15 +57,10 @@ pub(crate) type Outbox = Vec<Vec<u8>>;
 impl Server {
     pub(crate) fn new(options: Options, replies: Replies, departures: Departures) -> Self {
         use exithand::probe::{Feature, one};
-        let kernel = if one(Feature::ExitInfo).is_yes() {
-            KernelTells::Everybody
-        } else {
-            KernelTells::Readers
-        };
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
         Self {
             options,
-            kernel,
+            kernel: KernelTells::probe(),
             has_threads: one(Feature::Thread).is_yes(),
             is_root: rustix::process::geteuid().is_root(),
             replies,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use exithand::probe::{self, Feature};
+use exithand::KernelTells;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 use crate::Source;
 use crate::keeper::{Keeper, OpenStore, Say};
 use crate::server::{self, Hub, OpenHistory, Readers};
-use crate::sight::{Details, Insiders, KernelTells, Policy};
+use crate::sight::{Details, Insiders, Policy};
 
 /// How long a wake-up waits for more to come: to be woken costs more than all the rest.
 const DELAY: Duration = Duration::from_millis(5);
@@ -186,16 +186,9 @@ fn watch(source: &dyn Source) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 fn policy(rules: &Rules) -> Policy {
-    let tells = probe::all()
-        .iter()
-        .any(|it| it.feature == Feature::ExitInfo && it.answer.is_yes());
     Policy {
         status: rules.status,
         details: rules.insiders,
-        kernel: if tells {
-            KernelTells::Everybody
-        } else {
-            KernelTells::Readers
-        },
+        kernel: KernelTells::probe(),
     }
 }

@@ -14,7 +14,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use exithand::StatusPolicy;
+use exithand::{KernelTells, StatusPolicy};
 
 use crate::{ExitRecord, Filter, Place, Usage, WallTime};
 
@@ -78,15 +78,6 @@ pub enum Insiders {
     Group(u32),
     /// Everybody.
     Everybody,
-}
-
-/// Whom this kernel tells, by itself, how a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KernelTells {
-    /// Every holder of a pidfd, after the reap (Linux 6.15).
-    Everybody,
-    /// The parent, and who may read the zombie.
-    Readers,
 }
 
 /// Who asks, as the kernel vouches for it.

@@ -80,7 +80,7 @@ pub use siginfo::{SIGINFO_SIZE, SigInfo};
 pub use signal::{ParseSignalError, Signal};
 pub use slots::Key;
 pub use status::{Source, StatusSource};
-pub use status_policy::{ParseStatusPolicyError, StatusPolicy};
+pub use status_policy::{KernelTells, ParseStatusPolicyError, StatusPolicy};
 pub use token::{ParseTokenError, Token};
 pub use wait::{DEFAULT_GRACE, Exit, ParseUntilError, State, Until, WaitOptions};
 pub use wait_set::{Count, WaitSet};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::probe::{self, Feature};
+
 /// Who may learn how a process ended. Anybody may learn that it has.
 ///
 /// Root may always. A service that tells outcomes judges by the caller's credentials at the moment
@@ -22,6 +24,27 @@ pub enum StatusPolicy {
     Parent,
     /// Root alone.
     Root,
+}
+
+/// Whom this kernel tells, by itself, how a process ended: what [`StatusPolicy::Kernel`] means here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KernelTells {
+    /// Every holder of a pidfd, after the reap (Linux 6.15).
+    Everybody,
+    /// The parent, and whoever passes the ptrace-read check on the zombie.
+    Readers,
+}
+
+impl KernelTells {
+    /// Finds out, as [`Feature::ExitInfo`] is probed.
+    #[must_use]
+    pub fn probe() -> Self {
+        if probe::one(Feature::ExitInfo).is_yes() {
+            Self::Everybody
+        } else {
+            Self::Readers
+        }
+    }
 }
 
 /// The word names no status policy.
