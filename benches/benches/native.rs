@@ -17,37 +17,24 @@ fn main() {
         return;
     }
     let mut strangers = Strangers::new();
-    let [ours, bare] = in_turns(
-        WAKES,
-        &mut strangers,
-        |strangers| one_wake(strangers, |pid| open(pid, "exithand"), read_end),
-        |strangers| one_wake(strangers, bare_open, bare_end),
+    let mut compare = |what, name, wait: fn(&File), goal| {
+        let [ours, bare] = in_turns(
+            WAKES,
+            &mut strangers,
+            |strangers| one_wake(strangers, |pid| open(pid, name), wait),
+            |strangers| one_wake(strangers, bare_open, bare_end),
+        );
+        table.times(what, ours, bare, goal);
+    };
+    let close = Goal::AtMost(1.05);
+    compare("native file, wake of a reader", "exithand", read_end, close);
+    compare("native file, wake of a poll", "exithand", poll_end, close);
+    compare(
+        "native file, wake and outcome",
+        "siginfo",
+        read_outcome,
+        Goal::None,
     );
-    table.times(
-        "native file, wake of a reader",
-        ours,
-        bare,
-        Goal::AtMost(1.05),
-    );
-    let [ours, bare] = in_turns(
-        WAKES,
-        &mut strangers,
-        |strangers| one_wake(strangers, |pid| open(pid, "exithand"), poll_end),
-        |strangers| one_wake(strangers, bare_open, bare_end),
-    );
-    table.times(
-        "native file, wake of a poll",
-        ours,
-        bare,
-        Goal::AtMost(1.05),
-    );
-    let [ours, bare] = in_turns(
-        WAKES,
-        &mut strangers,
-        |strangers| one_wake(strangers, |pid| open(pid, "siginfo"), read_outcome),
-        |strangers| one_wake(strangers, bare_open, bare_end),
-    );
-    table.times("native file, wake and outcome", ours, bare, Goal::None);
 }
 
 fn open(pid: Pid, name: &str) -> File {

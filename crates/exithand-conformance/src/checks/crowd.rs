@@ -10,7 +10,7 @@ use super::Check;
 use crate::site::Site;
 use crate::verdict::{Checked, ensure, same};
 use crate::watch::program::Program;
-use crate::watch::reader::Reader;
+use crate::watch::reader::{Reader, released_by_the_end};
 use crate::watch::{has_ended, shows_nothing};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -49,15 +49,7 @@ fn many_readers_of_one(site: &Site) -> Checked {
         let file = Arc::new(site.open(actor.pid(), "exithand")?);
         readers.push(Reader::start(&file)?);
     }
-    for reader in &readers {
-        reader.still_blocks("while the process runs")?;
-    }
-    actor.release();
-    for reader in readers {
-        same("bytes read", &reader.bytes()?.len(), &0)?;
-        ensure(has_ended(actor.pid())?, "a read returned too early")?;
-    }
-    Ok(())
+    released_by_the_end(&mut actor, readers)
 }
 
 fn many_processes(site: &Site) -> Checked {

@@ -10,7 +10,7 @@ use rustix::io::{Errno, pread};
 use super::Check;
 use crate::site::Site;
 use crate::verdict::{Checked, Context, Stop, ensure, refused, same};
-use crate::watch::reader::Reader;
+use crate::watch::reader::{Reader, released_by_the_end};
 use crate::watch::{has_ended, read_once, shows_nothing, shows_readable};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -140,15 +140,7 @@ fn several_readers(site: &Site) -> Checked {
             site.open(actor.pid(), "exithand")?,
         ))?);
     }
-    for reader in &readers {
-        reader.still_blocks("while the process runs")?;
-    }
-    actor.release();
-    for reader in readers {
-        same("bytes read", &reader.bytes()?.len(), &0)?;
-        ensure(has_ended(actor.pid())?, "a read returned too early")?;
-    }
-    Ok(())
+    released_by_the_end(&mut actor, readers)
 }
 
 fn nonblocking(site: &Site) -> Checked {

@@ -7,13 +7,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use exithand_testkit::Actor;
 use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::gettid;
 
 use crate::site::number;
-use crate::verdict::{Checked, Context, Stop};
-use crate::watch::{is_blocked, read_once};
+use crate::verdict::{Checked, Context, Stop, ensure, same};
+use crate::watch::{has_ended, is_blocked, read_once};
 
 /// How long after the end a blocked read may take to return.
 const SOON: Duration = Duration::from_secs(10);
@@ -102,4 +103,17 @@ fn told(result: &Result<Vec<u8>, Errno>) -> String {
         Ok(bytes) => format!("{} bytes", bytes.len()),
         Err(errno) => crate::verdict::name(*errno),
     }
+}
+
+/// Has the process end, and checks that all of its readers are released by that and not before.
+pub(crate) fn released_by_the_end(actor: &mut Actor, readers: Vec<Reader>) -> Checked {
+    for reader in &readers {
+        reader.still_blocks("while the process runs")?;
+    }
+    actor.release();
+    for reader in readers {
+        same("bytes read", &reader.bytes()?.len(), &0)?;
+        ensure(has_ended(actor.pid())?, "a read returned too early")?;
+    }
+    Ok(())
 }
