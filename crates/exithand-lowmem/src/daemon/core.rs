@@ -3,70 +3,32 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use exithand::{ExitHandle, Signal};
+use exithand::Signal;
 
 use super::Settings;
 use super::eyes::Eyes;
 use super::reaper::{Job, Reapers, Report, Then};
-use super::scan::{Chosen, Scanner};
+use super::scan::Scanner;
+use super::state::{Held, State};
 use super::watch::Watch;
-use crate::candidate::{Candidate, Spared, newest_mark};
-use crate::choose::{Need, SHOWN};
-use crate::decide::{Means, Sample, Verdict, Why, decide, effective_bytes, level};
-use crate::ledger::{Ledger, ROOM, Stage, Victim};
+use crate::decide::{Sample, Verdict, Why, decide, effective_bytes, level};
+use crate::ledger::ROOM;
 use crate::level::Level;
-use crate::limit::{Kill, Limiter};
-use crate::reading::TermHandling;
-use crate::record::{Decision, Event, LevelChange, Mode, Notice, Outcome, Release, Stuck};
+use crate::record::{Event, LevelChange, Mode, Notice, Outcome, Release};
 
-/// The most events that wait to be told.
-const EVENTS: usize = 24;
 /// The most decisions in one round.
 const DECISIONS: usize = 16;
 /// How long after the last scan processes are read again to decide once more.
 const FRESH: Duration = Duration::from_millis(50);
-/// How often a partly released victim is tried again.
-const RETRY: Duration = Duration::from_millis(10);
-const RETRIES: u32 = 50;
-
-/// What is known of a victim besides its entry in the ledger.
-#[derive(Debug)]
-struct Held {
-    handle: ExitHandle,
-    release: Release,
-    available_then: u64,
-    retry_at: Option<Duration>,
-    retries: u32,
-}
-
-/// Everything that changes.
-#[derive(Debug)]
-pub(super) struct State {
-    pub(super) settings: Arc<Settings>,
-    pub(super) ledger: Ledger,
-    limiter: Limiter,
-    held: [Option<Held>; ROOM],
-    events: [Option<(Duration, Event)>; EVENTS],
-    pub(super) events_lost: u64,
-    pub(super) decisions: u64,
-    pub(super) kills: u64,
-    pub(super) gone: u64,
-    pub(super) stuck: u64,
-    last_level: Level,
-    /// What was said already, so that it is said once until memory is calm.
-    said: [Option<Notice>; 4],
-    pub(super) last_sample: Sample,
-    pub(super) held_until: Option<Duration>,
-}
 
 /// The shared half of one watched memory: the machine's, or a cgroup's.
 #[derive(Debug)]
 pub(super) struct Core {
     state: Mutex<State>,
     pub(super) reapers: Arc<Reapers>,
-    watch: Arc<Watch>,
-    scope: usize,
-    mode: Mode,
+    pub(super) watch: Arc<Watch>,
+    pub(super) scope: usize,
+    pub(super) mode: Mode,
     /// Why victims of this scope die, if not for the machine's memory.
     cgroup: Option<Why>,
 }
@@ -79,25 +41,8 @@ impl Core {
         scope: usize,
         mode: Mode,
     ) -> Self {
-        let rate = settings.policy.rate_bytes;
-        let state = State {
-            settings: Arc::new(settings),
-            ledger: Ledger::new(rate),
-            limiter: Limiter::default(),
-            held: [const { None }; ROOM],
-            events: [const { None }; EVENTS],
-            events_lost: 0,
-            decisions: 0,
-            kills: 0,
-            gone: 0,
-            stuck: 0,
-            last_level: Level::Calm,
-            said: [None; 4],
-            last_sample: Sample::default(),
-            held_until: None,
-        };
         Self {
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(settings)),
             reapers,
             watch,
             scope,
@@ -162,9 +107,14 @@ impl Core {
         let settings = Arc::clone(&state.settings);
         state.last_sample = *sample;
         state.ledger.sample(now, sample.available_bytes);
-        state.ledger.settle(now, settings.policy.base_deadline);
+        state
+            .ledger
+            .settle(now, settings.policy.base_deadline);
         if self.mode == Mode::Live {
-            while let Some(slot) = state.ledger.find_stuck(now, settings.policy.base_deadline) {
+            while let Some(slot) = state
+                .ledger
+                .find_stuck(now, settings.policy.base_deadline)
+            {
                 state.stuck += 1;
                 state.tell_stuck(slot, now, scanner);
             }
@@ -199,198 +149,6 @@ impl Core {
         settings
     }
 
-    /// Kills whoever the rule chooses; says whether there was somebody.
-    fn kill(
-        &self,
-        settings: &Settings,
-        scanner: &mut Scanner,
-        sample: &Sample,
-        (why, need, means): (Why, Need, Means),
-    ) -> bool {
-        self.mark_spared(scanner, sample, why);
-        let Some(chosen) = scanner.choose(settings, &need) else {
-            self.lock().say_once(sample.at, Notice::NobodyToKill);
-            return false;
-        };
-        let mut members = [0; ROOM];
-        let mut count = 0;
-        let victim = scanner.table[chosen.index];
-        if victim.as_unit && victim.cgroup != 0 {
-            match scanner.members(chosen.index, &mut members) {
-                Some(found) => count = found,
-                None => self.lock().notice(sample.at, Notice::UnitSpared, &victim),
-            }
-        }
-        let asks = means == Means::Ask
-            && victim.term == TermHandling::Handles
-            && settings.policy.grace > Duration::ZERO;
-        let means = if asks { Means::Ask } else { Means::Kill };
-        if self.mode == Mode::Live && count > 0 && means == Means::Kill {
-            scanner.kill_cgroup(chosen.index);
-        }
-        let event = decision(
-            self.mode,
-            sample,
-            &chosen,
-            scanner,
-            (why, need, means),
-            count + 1,
-        );
-        let newest = newest_mark(&scanner.table);
-        let Chosen { index, handle, .. } = chosen;
-        let Some(number) = self.admit(settings, sample, &victim, handle, (means, newest), event)
-        else {
-            return false;
-        };
-        scanner.table[index].spared = Some(Spared::InFlight);
-        for member in &members[..count] {
-            let Some(handle) = scanner.hold(settings, *member) else {
-                continue;
-            };
-            let candidate = scanner.table[*member];
-            if self.join(settings, sample, &candidate, handle, (means, number)) {
-                scanner.table[*member].spared = Some(Spared::InFlight);
-            }
-        }
-        true
-    }
-
-    /// Marks who must not be chosen now.
-    fn mark_spared(&self, scanner: &mut Scanner, sample: &Sample, why: Why) {
-        let state = self.lock();
-        for candidate in &mut scanner.table {
-            if state.ledger.contains(candidate.identity) {
-                candidate.spared = Some(Spared::InFlight);
-            }
-            let left_alone = state
-                .limiter
-                .left_alone(candidate.name, sample.at)
-                .is_some();
-            if left_alone && why != Why::Floor && candidate.spared.is_none() {
-                candidate.spared = Some(Spared::RestartLoop);
-            }
-        }
-    }
-
-    /// Enters a victim of a new decision and has it signalled. Returns the number of the decision;
-    /// `None` if nobody has to die any more.
-    fn admit(
-        &self,
-        settings: &Settings,
-        sample: &Sample,
-        victim: &Candidate,
-        handle: ExitHandle,
-        (means, newest): (Means, u64),
-        mut event: Decision,
-    ) -> Option<u64> {
-        let mut state = self.lock();
-        let state = &mut *state;
-        // The watchdog, or the loop, may have been quicker.
-        let verdict = decide(&settings.policy, sample, &state.ledger, &state.limiter);
-        if !matches!(verdict, Verdict::Kill { .. }) {
-            return None;
-        }
-        let number = state.decisions + 1;
-        let owed_bytes = state.ledger.owed_bytes();
-        if !self.enter(state, settings, sample, victim, handle, (means, number)) {
-            return None;
-        }
-        state.decisions = number;
-        let kill = Kill {
-            name: victim.name,
-            mark: victim.identity.mark,
-            newest,
-        };
-        let backoff = state.limiter.killed(kill, sample.at, &settings.policy);
-        event.decision = number;
-        event.owed_bytes = owed_bytes;
-        state.tell(sample.at, &Event::Decision(event));
-        if backoff.is_some() {
-            state.notice(sample.at, Notice::RestartLoop, victim);
-        }
-        Some(number)
-    }
-
-    /// Enters another victim of a decision.
-    fn join(
-        &self,
-        settings: &Settings,
-        sample: &Sample,
-        victim: &Candidate,
-        handle: ExitHandle,
-        decision: (Means, u64),
-    ) -> bool {
-        let mut state = self.lock();
-        self.enter(&mut state, settings, sample, victim, handle, decision)
-    }
-
-    fn enter(
-        &self,
-        state: &mut State,
-        settings: &Settings,
-        sample: &Sample,
-        victim: &Candidate,
-        handle: ExitHandle,
-        (means, decision): (Means, u64),
-    ) -> bool {
-        let now = super::clock::now();
-        let begins = match means {
-            Means::Ask => Stage::Asked {
-                until: now.saturating_add(settings.policy.grace),
-            },
-            Means::Kill => Stage::Killed,
-        };
-        let slot = state.ledger.admit(Victim {
-            identity: victim.identity,
-            name: victim.name,
-            decision,
-            stage: begins,
-            expected_bytes: victim.memory_bytes,
-            returned_bytes: 0,
-            decided_at: now,
-            signalled_at: now,
-            released_at: None,
-            progress_at: now,
-            settled: false,
-            stuck: false,
-        });
-        let Some(slot) = slot else {
-            return false;
-        };
-        let (signal, then) = match means {
-            Means::Ask => (Signal::TERM, Then::Nothing),
-            Means::Kill => (Signal::KILL, Then::Release),
-        };
-        let job = handle.try_clone();
-        self.watch.victim(self.scope, slot, &handle);
-        state.held[slot] = Some(Held {
-            handle,
-            release: Release::NotTried,
-            available_then: sample.available_bytes,
-            retry_at: None,
-            retries: 0,
-        });
-        state.kills += 1;
-        if self.mode == Mode::Live {
-            match job {
-                Ok(handle) => {
-                    let identity = victim.identity;
-                    let job = Job {
-                        slot,
-                        identity,
-                        handle,
-                        signal: Some(signal),
-                        then,
-                    };
-                    self.reapers.give(job);
-                }
-                // Out of descriptors: from here, without the memory's release.
-                Err(_) => state.signal_here(slot, signal),
-            }
-        }
-        true
-    }
-
     /// Gives a job about a victim that is held.
     fn give(&self, state: &mut State, slot: usize, signal: Option<Signal>, then: Then) {
         let identity = state.ledger.get(slot).map(|victim| victim.identity);
@@ -419,12 +177,7 @@ impl Core {
             return;
         };
         state.ledger.killed(slot, now);
-        let event = Event::Notice {
-            notice: Notice::Escalated,
-            pid: victim.identity.pid,
-            name: victim.name,
-        };
-        state.tell(now, &event);
+        state.notice(now, Notice::Escalated, victim.identity.pid, victim.name);
         if self.mode == Mode::Live {
             self.give(state, slot, Some(Signal::KILL), Then::Release);
         }
@@ -448,56 +201,17 @@ impl Core {
         match (report.sent, report.release) {
             (Err(rustix::io::Errno::PERM), _) => {
                 scanner.reader.refuse(victim.identity);
-                let event = Event::Notice {
-                    notice: Notice::NotPermitted,
-                    pid: victim.identity.pid,
-                    name: victim.name,
-                };
-                state.tell(report.done_at, &event);
+                let pid = victim.identity.pid;
+                state.notice(report.done_at, Notice::NotPermitted, pid, victim.name);
                 state.drop_victim(slot, &self.watch);
             }
             (_, Release::Freed) => {
                 state.ledger.released(slot, report.done_at);
                 eyes.forget();
             }
-            (_, Release::Partly) if held.retries < RETRIES => {
-                held.retries += 1;
-                held.retry_at = Some(report.done_at.saturating_add(RETRY));
-            }
+            (_, Release::Partly) => held.retry_after(report.done_at),
             (_, Release::Shared) => self.kill_sharers(state, &victim, slot, scanner),
             _ => {}
-        }
-    }
-
-    /// Kills those who hold the memory of a victim, too; if one is spared, it does not come back.
-    fn kill_sharers(&self, state: &mut State, victim: &Victim, slot: usize, scanner: &mut Scanner) {
-        let settings = Arc::clone(&state.settings);
-        let sample = state.last_sample;
-        let mut from = 0;
-        while let Some(index) = scanner.find_sharer(victim.identity.pid, from) {
-            from = index + 1;
-            if scanner.table[index].spared.is_some() {
-                let spared = scanner.table[index];
-                state.ledger.expect_nothing(slot);
-                state.notice(sample.at, Notice::SharedWithSpared, &spared);
-                continue;
-            }
-            let Some(handle) = scanner.hold(&settings, index) else {
-                continue;
-            };
-            let mut sharer = scanner.table[index];
-            // It is the same memory, which comes back once.
-            sharer.memory_bytes = 0;
-            let decision = (Means::Kill, victim.decision);
-            if self.enter(state, &settings, &sample, &sharer, handle, decision) {
-                scanner.table[index].spared = Some(Spared::InFlight);
-            }
-        }
-        if let Some(held) = state.held[slot].as_mut()
-            && held.retries < RETRIES
-        {
-            held.retries += 1;
-            held.retry_at = Some(super::clock::now().saturating_add(RETRY));
         }
     }
 
@@ -555,126 +269,6 @@ impl Core {
             .into_iter()
             .flatten()
             .min()
-    }
-}
-
-impl State {
-    /// Keeps an event until it is told.
-    pub(super) fn tell(&mut self, at: Duration, event: &Event) {
-        match self.events.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some((at, *event)),
-            None => self.events_lost += 1,
-        }
-    }
-
-    /// Takes the oldest event.
-    pub(super) fn take_event(&mut self) -> Option<(Duration, Event)> {
-        let event = self.events[0].take()?;
-        self.events.rotate_left(1);
-        Some(event)
-    }
-
-    pub(super) fn notice(&mut self, at: Duration, notice: Notice, whom: &Candidate) {
-        let event = Event::Notice {
-            notice,
-            pid: whom.identity.pid,
-            name: whom.name,
-        };
-        self.tell(at, &event);
-    }
-
-    /// Says something once until memory is calm again.
-    pub(super) fn say_once(&mut self, at: Duration, notice: Notice) {
-        if self.said.contains(&Some(notice)) {
-            return;
-        }
-        if let Some(place) = self.said.iter_mut().find(|place| place.is_none()) {
-            *place = Some(notice);
-        }
-        let nobody = crate::Name::default();
-        self.tell(
-            at,
-            &Event::Notice {
-                notice,
-                pid: 0,
-                name: nobody,
-            },
-        );
-    }
-
-    /// Lets a notice be said again.
-    pub(super) fn unsay(&mut self, notice: Notice) {
-        for said in &mut self.said {
-            *said = said.filter(|it| *it != notice);
-        }
-    }
-
-    fn tell_stuck(&mut self, slot: usize, now: Duration, scanner: &mut Scanner) {
-        let Some(victim) = self.ledger.get(slot).copied() else {
-            return;
-        };
-        let (state, wchan) = scanner.reader.predicament(victim.identity.pid);
-        let waited = now.saturating_sub(victim.signalled_at).as_millis();
-        let stuck = Stuck {
-            pid: victim.identity.pid,
-            name: victim.name,
-            state: char::from(state),
-            wchan,
-            waited_ms: u64::try_from(waited).unwrap_or(u64::MAX),
-        };
-        self.tell(now, &Event::Stuck(stuck));
-    }
-
-    /// Signals a victim from here, where no descriptor is left for the reapers.
-    fn signal_here(&self, slot: usize, signal: Signal) {
-        if let Some(held) = &self.held[slot] {
-            // Whether it helped is told by the handle.
-            drop(held.handle.send_signal(signal));
-        }
-    }
-
-    fn drop_victim(&mut self, slot: usize, watch: &Watch) {
-        if let Some(held) = self.held[slot].take() {
-            watch.forget(&held.handle);
-        }
-        self.ledger.gone(slot, Duration::ZERO);
-    }
-
-    /// Forgets victims that did not really die.
-    fn forget_all(&mut self, watch: &Watch) {
-        for slot in 0..ROOM {
-            self.drop_victim(slot, watch);
-        }
-    }
-}
-
-fn decision(
-    mode: Mode,
-    sample: &Sample,
-    chosen: &Chosen,
-    scanner: &Scanner,
-    (why, need, means): (Why, Need, Means),
-    victims: usize,
-) -> Decision {
-    let mut candidates = [None; SHOWN];
-    for (place, index) in candidates.iter_mut().zip(chosen.ranking.as_slice()) {
-        *place = Some(scanner.table[*index]);
-    }
-    let stall = sample.stall.unwrap_or_default();
-    Decision {
-        decision: 0,
-        why,
-        means,
-        mode,
-        available_bytes: sample.available_bytes,
-        owed_bytes: 0,
-        deficit_bytes: need.deficit_bytes,
-        growth_bytes: need.growth_bytes,
-        swap_free_bytes: sample.swap_free_bytes,
-        some_us: stall.some_us,
-        full_us: stall.full_us,
-        victims,
-        candidates,
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::core::State;
+use super::state::State;
 use crate::record::{self, Event, LINE_ROOM};
 
 /// Who reads the records.

@@ -1,0 +1,287 @@
+//! Who is killed, once the rule says that somebody has to be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use exithand::{ExitHandle, Signal};
+
+use super::Settings;
+use super::core::Core;
+use super::reaper::{Job, Then};
+use super::scan::{Chosen, Scanner};
+use super::state::{Held, State};
+use crate::candidate::{Candidate, Spared, newest_mark};
+use crate::choose::{Need, SHOWN};
+use crate::decide::{Means, Sample, Verdict, Why, decide};
+use crate::ledger::{ROOM, Stage, Victim};
+use crate::limit::Kill;
+use crate::reading::TermHandling;
+use crate::record::{Decision, Event, Mode, Notice};
+
+impl Core {
+    /// Kills whoever the rule chooses; says whether there was somebody.
+    pub(super) fn kill(
+        &self,
+        settings: &Settings,
+        scanner: &mut Scanner,
+        sample: &Sample,
+        (why, need, means): (Why, Need, Means),
+    ) -> bool {
+        self.mark_spared(scanner, sample, why);
+        let Some(chosen) = scanner.choose(settings, &need) else {
+            self.lock().say_once(sample.at, Notice::NobodyToKill);
+            return false;
+        };
+        let mut members = [0; ROOM];
+        let mut count = 0;
+        let victim = scanner.table[chosen.index];
+        if victim.as_unit && victim.cgroup != 0 {
+            match scanner.members(chosen.index, &mut members) {
+                Some(found) => count = found,
+                None => self.lock().notice(
+                    sample.at,
+                    Notice::UnitSpared,
+                    victim.identity.pid,
+                    victim.name,
+                ),
+            }
+        }
+        let asks = means == Means::Ask
+            && victim.term == TermHandling::Handles
+            && settings.policy.grace > Duration::ZERO;
+        let means = if asks { Means::Ask } else { Means::Kill };
+        if self.mode == Mode::Live && count > 0 && means == Means::Kill {
+            scanner.kill_cgroup(chosen.index);
+        }
+        let event = decision(
+            self.mode,
+            sample,
+            &chosen,
+            scanner,
+            (why, need, means),
+            count + 1,
+        );
+        let newest = newest_mark(&scanner.table);
+        let Chosen { index, handle, .. } = chosen;
+        let Some(number) = self.admit(settings, sample, &victim, handle, (means, newest), event)
+        else {
+            return false;
+        };
+        scanner.table[index].spared = Some(Spared::InFlight);
+        for member in &members[..count] {
+            let Some(handle) = scanner.hold(settings, *member) else {
+                continue;
+            };
+            let candidate = scanner.table[*member];
+            if self.join(settings, sample, &candidate, handle, (means, number)) {
+                scanner.table[*member].spared = Some(Spared::InFlight);
+            }
+        }
+        true
+    }
+
+    /// Marks who must not be chosen now.
+    fn mark_spared(&self, scanner: &mut Scanner, sample: &Sample, why: Why) {
+        let state = self.lock();
+        for candidate in &mut scanner.table {
+            if state.ledger.contains(candidate.identity) {
+                candidate.spared = Some(Spared::InFlight);
+            }
+            let left_alone = state
+                .limiter
+                .left_alone(candidate.name, sample.at)
+                .is_some();
+            if left_alone && why != Why::Floor && candidate.spared.is_none() {
+                candidate.spared = Some(Spared::RestartLoop);
+            }
+        }
+    }
+
+    /// Enters a victim of a new decision and has it signalled. Returns the number of the decision;
+    /// `None` if nobody has to die any more.
+    fn admit(
+        &self,
+        settings: &Settings,
+        sample: &Sample,
+        victim: &Candidate,
+        handle: ExitHandle,
+        (means, newest): (Means, u64),
+        mut event: Decision,
+    ) -> Option<u64> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        // The watchdog, or the loop, may have been quicker.
+        let verdict = decide(&settings.policy, sample, &state.ledger, &state.limiter);
+        if !matches!(verdict, Verdict::Kill { .. }) {
+            return None;
+        }
+        let number = state.decisions + 1;
+        let owed_bytes = state.ledger.owed_bytes();
+        if !self.enter(state, settings, sample, victim, handle, (means, number)) {
+            return None;
+        }
+        state.decisions = number;
+        let kill = Kill {
+            name: victim.name,
+            mark: victim.identity.mark,
+            newest,
+        };
+        let backoff = state.limiter.killed(kill, sample.at, &settings.policy);
+        event.decision = number;
+        event.owed_bytes = owed_bytes;
+        state.tell(sample.at, &Event::Decision(event));
+        if backoff.is_some() {
+            state.notice(
+                sample.at,
+                Notice::RestartLoop,
+                victim.identity.pid,
+                victim.name,
+            );
+        }
+        Some(number)
+    }
+
+    /// Enters another victim of a decision.
+    fn join(
+        &self,
+        settings: &Settings,
+        sample: &Sample,
+        victim: &Candidate,
+        handle: ExitHandle,
+        decision: (Means, u64),
+    ) -> bool {
+        let mut state = self.lock();
+        self.enter(&mut state, settings, sample, victim, handle, decision)
+    }
+
+    fn enter(
+        &self,
+        state: &mut State,
+        settings: &Settings,
+        sample: &Sample,
+        victim: &Candidate,
+        handle: ExitHandle,
+        (means, decision): (Means, u64),
+    ) -> bool {
+        let now = super::clock::now();
+        let begins = match means {
+            Means::Ask => Stage::Asked {
+                until: now.saturating_add(settings.policy.grace),
+            },
+            Means::Kill => Stage::Killed,
+        };
+        let slot = state.ledger.admit(Victim {
+            identity: victim.identity,
+            name: victim.name,
+            decision,
+            stage: begins,
+            expected_bytes: victim.memory_bytes,
+            returned_bytes: 0,
+            decided_at: now,
+            signalled_at: now,
+            released_at: None,
+            progress_at: now,
+            settled: false,
+            stuck: false,
+        });
+        let Some(slot) = slot else {
+            return false;
+        };
+        let (signal, then) = match means {
+            Means::Ask => (Signal::TERM, Then::Nothing),
+            Means::Kill => (Signal::KILL, Then::Release),
+        };
+        let job = handle.try_clone();
+        self.watch.victim(self.scope, slot, &handle);
+        state.held[slot] = Some(Held::new(handle, sample.available_bytes));
+        state.kills += 1;
+        if self.mode == Mode::Live {
+            match job {
+                Ok(handle) => {
+                    let identity = victim.identity;
+                    let job = Job {
+                        slot,
+                        identity,
+                        handle,
+                        signal: Some(signal),
+                        then,
+                    };
+                    self.reapers.give(job);
+                }
+                // Out of descriptors: from here, without the memory's release.
+                Err(_) => state.signal_here(slot, signal),
+            }
+        }
+        true
+    }
+
+    /// Kills those who hold the memory of a victim, too; if one is spared, it does not come back.
+    pub(super) fn kill_sharers(
+        &self,
+        state: &mut State,
+        victim: &Victim,
+        slot: usize,
+        scanner: &mut Scanner,
+    ) {
+        let settings = Arc::clone(&state.settings);
+        let sample = state.last_sample;
+        let mut from = 0;
+        while let Some(index) = scanner.find_sharer(victim.identity.pid, from) {
+            from = index + 1;
+            if scanner.table[index].spared.is_some() {
+                let spared = scanner.table[index];
+                state.ledger.expect_nothing(slot);
+                state.notice(
+                    sample.at,
+                    Notice::SharedWithSpared,
+                    spared.identity.pid,
+                    spared.name,
+                );
+                continue;
+            }
+            let Some(handle) = scanner.hold(&settings, index) else {
+                continue;
+            };
+            let mut sharer = scanner.table[index];
+            // It is the same memory, which comes back once.
+            sharer.memory_bytes = 0;
+            let decision = (Means::Kill, victim.decision);
+            if self.enter(state, &settings, &sample, &sharer, handle, decision) {
+                scanner.table[index].spared = Some(Spared::InFlight);
+            }
+        }
+        if let Some(held) = state.held[slot].as_mut() {
+            held.retry_after(super::clock::now());
+        }
+    }
+}
+
+fn decision(
+    mode: Mode,
+    sample: &Sample,
+    chosen: &Chosen,
+    scanner: &Scanner,
+    (why, need, means): (Why, Need, Means),
+    victims: usize,
+) -> Decision {
+    let mut candidates = [None; SHOWN];
+    for (place, index) in candidates.iter_mut().zip(chosen.ranking.as_slice()) {
+        *place = Some(scanner.table[*index]);
+    }
+    let stall = sample.stall.unwrap_or_default();
+    Decision {
+        decision: 0,
+        why,
+        means,
+        mode,
+        available_bytes: sample.available_bytes,
+        owed_bytes: 0,
+        deficit_bytes: need.deficit_bytes,
+        growth_bytes: need.growth_bytes,
+        swap_free_bytes: sample.swap_free_bytes,
+        some_us: stall.some_us,
+        full_us: stall.full_us,
+        victims,
+        candidates,
+    }
+}
