@@ -107,7 +107,7 @@ pub fn level(policy: &Policy, sample: &Sample, bytes: u64) -> (Level, Why) {
     let low = policy.levels.level(bytes);
     let stall = sample.stall.unwrap_or_default();
     let pressed = stall.some_us >= policy.some_us || stall.full_us >= policy.full_us;
-    let exhausted = sample.swap_free_bytes <= policy.swap_low.of(sample.swap_total_bytes);
+    let exhausted = sample.swap_free_bytes <= policy.tuning.swap_low.of(sample.swap_total_bytes);
     match (exhausted, pressed) {
         (true, _) => (low, Why::LowMemory),
         (false, true) => (low, Why::Pressure),
@@ -124,7 +124,7 @@ fn thrashes(policy: &Policy, sample: &Sample) -> bool {
     let stalled = sample
         .stall
         .is_some_and(|stall| stall.full_us >= policy.full_us);
-    let limit = sample.file_bytes / 100 * u64::from(policy.thrashing_percent);
+    let limit = sample.file_bytes / 100 * u64::from(policy.tuning.thrashing_percent);
     stalled && scanned_bytes > 0 && refaulted_bytes > 0 && refaulted_bytes >= limit
 }
 
@@ -154,10 +154,10 @@ pub fn decide(policy: &Policy, sample: &Sample, ledger: &Ledger, limiter: &Limit
         Level::Calm | Level::Warn if thrashing => Why::Thrashing,
         Level::Calm | Level::Warn => return Verdict::Rest,
     };
-    if in_flight >= policy.max_in_flight {
+    if in_flight >= policy.tuning.max_in_flight {
         return Verdict::Rest;
     }
-    if let Some(until) = limiter.held_until(sample.at, policy.max_per_minute) {
+    if let Some(until) = limiter.held_until(sample.at, policy.tuning.max_per_minute) {
         return Verdict::Held { until };
     }
     let gently = with_credit == Level::Soft && !floor;
@@ -171,7 +171,7 @@ pub fn decide(policy: &Policy, sample: &Sample, ledger: &Ledger, limiter: &Limit
 /// Says whether the floor is reason for one more: not while the last victim has only just been told.
 fn floor_again(policy: &Policy, sample: &Sample, ledger: &Ledger) -> bool {
     let last = ledger.iter().map(|(_, victim)| victim.decided_at).max();
-    last.is_none_or(|last| last.saturating_add(policy.base_deadline) <= sample.at)
+    last.is_none_or(|last| last.saturating_add(policy.tuning.base_deadline) <= sample.at)
 }
 
 /// Says how much has to come back: up to the target, and what will be taken meanwhile.
@@ -181,12 +181,12 @@ fn need(policy: &Policy, sample: &Sample, effective: u64, why: Why) -> Need {
         Why::Thrashing => missing.max(sample.reclaim.refaulted_bytes),
         _ => missing,
     };
-    let horizon_ms = u64::try_from(policy.horizon.as_millis()).unwrap_or(u64::MAX);
+    let horizon_ms = u64::try_from(policy.tuning.horizon.as_millis()).unwrap_or(u64::MAX);
     Need {
         deficit_bytes,
         growth_bytes: sample.fill_bytes.saturating_mul(horizon_ms) / 1000,
         horizon_ms,
-        min_victim_bytes: policy.min_victim_bytes,
+        min_victim_bytes: policy.tuning.min_victim_bytes,
     }
 }
 

@@ -25,7 +25,7 @@ pub fn period(policy: &Policy, sample: &Sample, ledger: &Ledger) -> Option<Durat
     if ledger.in_flight() > 0 {
         return Some(IN_FLIGHT);
     }
-    let swap_left = sample.swap_free_bytes > policy.swap_low.of(sample.swap_total_bytes);
+    let swap_left = sample.swap_free_bytes > policy.tuning.swap_low.of(sample.swap_total_bytes);
     if swap_left && sample.stall.is_some() {
         return None;
     }

@@ -242,10 +242,12 @@ impl Ledger {
     pub fn next_deadline(&self, policy: &Policy) -> Option<Duration> {
         let deadline = |victim: &Victim| match victim.stage {
             Stage::Asked { until } => Some(until),
-            Stage::Killed if !victim.stuck => Some(self.deadline(victim, policy.base_deadline)),
+            Stage::Killed if !victim.stuck => {
+                Some(self.deadline(victim, policy.tuning.base_deadline))
+            }
             Stage::Released if !victim.settled => {
                 let at = victim.released_at?;
-                Some(at.saturating_add(policy.base_deadline))
+                Some(at.saturating_add(policy.tuning.base_deadline))
             }
             Stage::Killed | Stage::Released => None,
         };

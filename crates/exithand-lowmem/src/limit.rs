@@ -104,7 +104,7 @@ impl Limiter {
         let habit = &mut self.habits[slot];
         let stale = habit
             .last
-            .saturating_add(policy.loop_within.max(habit.backoff * 2))
+            .saturating_add(policy.tuning.loop_within.max(habit.backoff * 2))
             < now;
         if known.is_none() || stale {
             *habit = Habit {
@@ -120,13 +120,15 @@ impl Limiter {
             return None;
         }
         habit.kills += 1;
-        let looping = habit.kills >= policy.loop_kills.max(1)
+        let looping = habit.kills >= policy.tuning.loop_kills.max(1)
             && (habit.backoff > Duration::ZERO
-                || now.saturating_sub(habit.since) <= policy.loop_within);
+                || now.saturating_sub(habit.since) <= policy.tuning.loop_within);
         if !looping {
             return None;
         }
-        habit.backoff = (habit.backoff * 2).max(policy.loop_backoff).min(LONGEST);
+        habit.backoff = (habit.backoff * 2)
+            .max(policy.tuning.loop_backoff)
+            .min(LONGEST);
         habit.until = now + habit.backoff;
         Some(habit.backoff)
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::{Config, Unit};
-use crate::level::{Amount, Levels};
+use crate::config::{Config, Tuning};
+use crate::level::Levels;
 
 /// The most classes of `oom_score_adj`.
 pub const MAX_BANDS: usize = 16;
@@ -41,40 +41,16 @@ impl Bands {
 pub struct Policy {
     /// The levels, in bytes.
     pub levels: Levels,
-    /// Free swap that is too little.
-    pub swap_low: Amount,
     /// Stall of some tasks that confirms low memory, in microseconds.
     pub some_us: u64,
     /// Stall of all tasks that confirms low memory, in microseconds.
     pub full_us: u64,
     /// The window of both.
     pub window: Duration,
-    /// The share of the page cache that is thrashing, in percent.
-    pub thrashing_percent: u32,
-    /// How long a program that was asked to end may take.
-    pub grace: Duration,
-    /// The most victims waited for at once.
-    pub max_in_flight: usize,
-    /// The most kills within a minute.
-    pub max_per_minute: usize,
-    /// The smallest process worth killing.
-    pub min_victim_bytes: u64,
-    /// How long any victim may take.
-    pub base_deadline: Duration,
-    /// How fast memory comes back at first.
-    pub rate_bytes: u64,
-    /// How far growth is thought on.
-    pub horizon: Duration,
-    /// Kills of one name that are a restart loop.
-    pub loop_kills: usize,
-    /// The time within which they are.
-    pub loop_within: Duration,
-    /// How long the name is left alone at first.
-    pub loop_backoff: Duration,
+    /// What is taken over as it is.
+    pub tuning: Tuning,
     /// The classes of `oom_score_adj`.
     pub bands: Bands,
-    /// What is killed at once.
-    pub unit: Unit,
 }
 
 impl Policy {
@@ -89,23 +65,11 @@ impl Policy {
                 floor_bytes: config.floor.of(total_bytes),
                 target_bytes: config.target.of(total_bytes),
             },
-            swap_low: config.swap_low,
             some_us: micros(config.psi_some),
             full_us: micros(config.psi_full),
             window: config.psi_window,
-            thrashing_percent: config.thrashing_percent,
-            grace: config.grace,
-            max_in_flight: config.max_in_flight,
-            max_per_minute: config.max_per_minute,
-            min_victim_bytes: config.min_victim_bytes,
-            base_deadline: config.base_deadline,
-            rate_bytes: config.rate_bytes,
-            horizon: config.horizon,
-            loop_kills: config.loop_kills,
-            loop_within: config.loop_within,
-            loop_backoff: config.loop_backoff,
+            tuning: config.tuning,
             bands: Bands::new(&config.bands),
-            unit: config.unit,
         }
     }
 }

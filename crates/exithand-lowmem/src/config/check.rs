@@ -70,14 +70,22 @@ pub(super) fn contradictions(config: &Config, total_bytes: u64) -> Vec<Fault> {
         }
     }
     for (name, value, most) in [
-        ("max-in-flight", config.max_in_flight, crate::ledger::ROOM),
-        ("max-per-minute", config.max_per_minute, crate::limit::ROOM),
+        (
+            "max-in-flight",
+            config.tuning.max_in_flight,
+            crate::ledger::ROOM,
+        ),
+        (
+            "max-per-minute",
+            config.tuning.max_per_minute,
+            crate::limit::ROOM,
+        ),
     ] {
         if !(1..=most).contains(&value) {
             fault(format!("kill.{name} is {value}: it can be 1 to {most}"));
         }
     }
-    if config.rate_bytes < 1 << 20 {
+    if config.tuning.rate_bytes < 1 << 20 {
         fault("kill.rate is below 1M a second: victims would be waited for for hours".to_owned());
     }
     if config.bands.len() > crate::policy::MAX_BANDS {

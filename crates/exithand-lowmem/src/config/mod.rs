@@ -4,35 +4,25 @@ mod check;
 mod keys;
 mod parse;
 mod preset;
+mod tuning;
 
 use std::time::Duration;
 
 pub use check::{ConfigError, Fault};
 pub use keys::{KEYS, Key};
 pub use preset::Preset;
+pub use tuning::{Tuning, Unit};
 
 use crate::level::Amount;
 use crate::rule::Rules;
-
-/// What is killed at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unit {
-    /// One process.
-    Process,
-    /// The whole cgroup of the process that was chosen.
-    Cgroup,
-    /// One process, or the cgroup where that or a rule says so.
-    Auto,
-}
 
 /// Everything that can be configured, checked as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The preset it began with.
     pub preset: Preset,
-    /// What is killed at once.
-    pub unit: Unit,
+    /// What is taken over as it is, whatever the machine.
+    pub tuning: Tuning,
     /// Where hooks are told.
     pub warn: Amount,
     /// Where programs are asked to end.
@@ -43,36 +33,12 @@ pub struct Config {
     pub floor: Amount,
     /// What a kill is to bring back at least.
     pub target: Amount,
-    /// How much free swap is too little to count on; a share of all swap.
-    pub swap_low: Amount,
     /// Stall of some tasks within the window that confirms low memory.
     pub psi_some: Duration,
     /// Stall of all tasks within the window that confirms low memory.
     pub psi_full: Duration,
     /// The window of both.
     pub psi_window: Duration,
-    /// The share of the page cache read again within a window that is thrashing, in percent.
-    pub thrashing_percent: u32,
-    /// How long a program that was asked to end may take.
-    pub grace: Duration,
-    /// The most victims waited for at once.
-    pub max_in_flight: usize,
-    /// The most kills within a minute.
-    pub max_per_minute: usize,
-    /// The smallest process worth killing, in bytes.
-    pub min_victim_bytes: u64,
-    /// How long any victim may take, whatever its size.
-    pub base_deadline: Duration,
-    /// How fast memory is expected to come back at first, in bytes a second.
-    pub rate_bytes: u64,
-    /// How far growth is thought on.
-    pub horizon: Duration,
-    /// Kills of one name that are a restart loop.
-    pub loop_kills: usize,
-    /// The time within which they are.
-    pub loop_within: Duration,
-    /// How long the name is left alone at first; doubles each time.
-    pub loop_backoff: Duration,
     /// Lowest `oom_score_adj` of each class, the least important first.
     pub bands: Vec<i32>,
     /// Who is protected, avoided, preferred.

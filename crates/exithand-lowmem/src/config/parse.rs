@@ -290,33 +290,34 @@ fn overlay(file: File) -> Config {
     let time = |Parsed(Time(time)): Parsed<Time>| time;
     let bytes = |Parsed(Bytes(bytes)): Parsed<Bytes>| bytes;
     let mut config = Config::of(file.preset.unwrap_or(Preset::Server));
-    set(&mut config.unit, file.unit, |it| it);
     set(&mut config.warn, file.levels.warn, amount);
     set(&mut config.soft, file.levels.soft, amount);
     set(&mut config.hard, file.levels.hard, amount);
     set(&mut config.floor, file.levels.floor, amount);
     set(&mut config.target, file.levels.target, amount);
-    set(&mut config.swap_low, file.swap.low, amount);
     set(&mut config.psi_some, file.psi.some, time);
     set(&mut config.psi_full, file.psi.full, time);
     set(&mut config.psi_window, file.psi.window, time);
+    let tuning = &mut config.tuning;
+    set(&mut tuning.unit, file.unit, |it| it);
+    set(&mut tuning.swap_low, file.swap.low, amount);
     set(
-        &mut config.thrashing_percent,
+        &mut tuning.thrashing_percent,
         file.thrashing.percent,
         |it| it,
     );
-    set(&mut config.grace, file.kill.grace, time);
-    set(&mut config.max_in_flight, file.kill.max_in_flight, |it| it);
-    set(&mut config.max_per_minute, file.kill.max_per_minute, |it| {
+    set(&mut tuning.grace, file.kill.grace, time);
+    set(&mut tuning.max_in_flight, file.kill.max_in_flight, |it| it);
+    set(&mut tuning.max_per_minute, file.kill.max_per_minute, |it| {
         it
     });
-    set(&mut config.min_victim_bytes, file.kill.min_victim, bytes);
-    set(&mut config.base_deadline, file.kill.base_deadline, time);
-    set(&mut config.rate_bytes, file.kill.rate, bytes);
-    set(&mut config.horizon, file.kill.horizon, time);
-    set(&mut config.loop_kills, file.restart_loop.kills, |it| it);
-    set(&mut config.loop_within, file.restart_loop.within, time);
-    set(&mut config.loop_backoff, file.restart_loop.backoff, time);
+    set(&mut tuning.min_victim_bytes, file.kill.min_victim, bytes);
+    set(&mut tuning.base_deadline, file.kill.base_deadline, time);
+    set(&mut tuning.rate_bytes, file.kill.rate, bytes);
+    set(&mut tuning.horizon, file.kill.horizon, time);
+    set(&mut tuning.loop_kills, file.restart_loop.kills, |it| it);
+    set(&mut tuning.loop_within, file.restart_loop.within, time);
+    set(&mut tuning.loop_backoff, file.restart_loop.backoff, time);
     set(&mut config.bands, file.victim.bands, |it| it);
     set(&mut config.hooks.warn, file.hook.warn, |it| it);
     set(&mut config.hooks.before, file.hook.before, |it| it);
@@ -374,9 +375,9 @@ mod tests {
         .unwrap();
         assert_eq!(config.preset, Preset::Desktop);
         assert_eq!(config.hard, Amount::share(30, 700));
-        assert_eq!(config.grace, Duration::from_secs(10));
+        assert_eq!(config.tuning.grace, Duration::from_secs(10));
         assert_eq!(
-            (config.max_per_minute, config.min_victim_bytes),
+            (config.tuning.max_per_minute, config.tuning.min_victim_bytes),
             (5, 4 << 20)
         );
         assert_eq!(config.rules.0.len(), 2);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Config, Hooks, Unit};
+use super::{Config, Hooks, Tuning, Unit};
 use crate::level::Amount;
 use crate::rule::Rules;
 
@@ -71,7 +71,10 @@ pub(super) fn config(preset: Preset) -> Config {
             target: Amount::share(150, 2048),
             psi_some: Duration::from_millis(100),
             psi_full: Duration::from_millis(50),
-            grace: Duration::from_secs(3),
+            tuning: Tuning {
+                grace: Duration::from_secs(3),
+                ..server.tuning
+            },
             hooks: Hooks {
                 desktop: true,
                 ..server.hooks
@@ -80,9 +83,12 @@ pub(super) fn config(preset: Preset) -> Config {
         },
         Preset::Ci => Config {
             preset,
-            unit: Unit::Auto,
-            grace: Duration::from_secs(1),
-            max_per_minute: 60,
+            tuning: Tuning {
+                unit: Unit::Auto,
+                grace: Duration::from_secs(1),
+                max_per_minute: 60,
+                ..server.tuning
+            },
             ..server
         },
         Preset::AndroidLike => Config {
@@ -90,9 +96,12 @@ pub(super) fn config(preset: Preset) -> Config {
             psi_some: Duration::from_millis(70),
             psi_full: Duration::from_millis(700),
             psi_window: Duration::from_secs(1),
-            thrashing_percent: 30,
-            grace: Duration::ZERO,
-            max_per_minute: 120,
+            tuning: Tuning {
+                thrashing_percent: 30,
+                grace: Duration::ZERO,
+                max_per_minute: 120,
+                ..server.tuning
+            },
             bands: vec![900, 800, 700, 600, 500, 400, 300, 200, 100, 0],
             ..server
         },
@@ -102,27 +111,29 @@ pub(super) fn config(preset: Preset) -> Config {
 fn server() -> Config {
     Config {
         preset: Preset::Server,
-        unit: Unit::Auto,
+        tuning: Tuning {
+            unit: Unit::Auto,
+            swap_low: Amount::share(100, 1 << 20),
+            thrashing_percent: 100,
+            grace: Duration::from_secs(5),
+            max_in_flight: 8,
+            max_per_minute: 20,
+            min_victim_bytes: 1 << 20,
+            base_deadline: Duration::from_millis(200),
+            rate_bytes: 2 << 30,
+            horizon: Duration::from_secs(2),
+            loop_kills: 3,
+            loop_within: Duration::from_mins(2),
+            loop_backoff: Duration::from_secs(10),
+        },
         warn: Amount::share(120, 3072),
         soft: Amount::share(80, 2048),
         hard: Amount::share(40, 1024),
         floor: Amount::share(15, 256),
         target: Amount::share(120, 3072),
-        swap_low: Amount::share(100, 1 << 20),
         psi_some: Duration::from_millis(200),
         psi_full: Duration::from_millis(100),
         psi_window: Duration::from_secs(2),
-        thrashing_percent: 100,
-        grace: Duration::from_secs(5),
-        max_in_flight: 8,
-        max_per_minute: 20,
-        min_victim_bytes: 1 << 20,
-        base_deadline: Duration::from_millis(200),
-        rate_bytes: 2 << 30,
-        horizon: Duration::from_secs(2),
-        loop_kills: 3,
-        loop_within: Duration::from_mins(2),
-        loop_backoff: Duration::from_secs(10),
         bands: vec![500, 0],
         rules: Rules::default(),
         cgroups: Vec::new(),

@@ -109,11 +109,11 @@ impl Core {
         state.ledger.sample(now, sample.available_bytes);
         state
             .ledger
-            .settle(now, settings.policy.base_deadline);
+            .settle(now, settings.policy.tuning.base_deadline);
         if self.mode == Mode::Live {
             while let Some(slot) = state
                 .ledger
-                .find_stuck(now, settings.policy.base_deadline)
+                .find_stuck(now, settings.policy.tuning.base_deadline)
             {
                 state.stuck += 1;
                 state.tell_stuck(slot, now, scanner);

@@ -66,7 +66,7 @@ pub struct Explanation {
 pub fn explain(config: &Config, snapshot: &Snapshot) -> Explanation {
     let settings = Settings::new(config, snapshot.total_bytes);
     let policy = &settings.policy;
-    let ledger = Ledger::new(policy.rate_bytes);
+    let ledger = Ledger::new(policy.tuning.rate_bytes);
     let limiter = Limiter::default();
     let verdict = decide(policy, &snapshot.sample, &ledger, &limiter);
     let (level, _) = level(policy, &snapshot.sample, snapshot.sample.available_bytes);
@@ -78,8 +78,8 @@ pub fn explain(config: &Config, snapshot: &Snapshot) -> Explanation {
                 .target_bytes
                 .saturating_sub(policy.levels.hard_bytes),
             growth_bytes: 0,
-            horizon_ms: u64::try_from(policy.horizon.as_millis()).unwrap_or(u64::MAX),
-            min_victim_bytes: policy.min_victim_bytes,
+            horizon_ms: u64::try_from(policy.tuning.horizon.as_millis()).unwrap_or(u64::MAX),
+            min_victim_bytes: policy.tuning.min_victim_bytes,
         },
     };
     Explanation {
@@ -102,7 +102,7 @@ pub fn simulate(
     let mut dead: Vec<Candidate> = Vec::new();
     for mut snapshot in snapshots {
         let settings = Settings::new(config, snapshot.total_bytes);
-        let ledger = Ledger::new(settings.policy.rate_bytes);
+        let ledger = Ledger::new(settings.policy.tuning.rate_bytes);
         // Whoever would be dead by now holds no memory.
         let is_dead = |it: &Candidate| dead.iter().any(|dead| dead.identity == it.identity);
         let newest = newest_mark(&snapshot.candidates);

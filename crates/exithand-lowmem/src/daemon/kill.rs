@@ -48,7 +48,7 @@ impl Core {
         }
         let asks = means == Means::Ask
             && victim.term == TermHandling::Handles
-            && settings.policy.grace > Duration::ZERO;
+            && settings.policy.tuning.grace > Duration::ZERO;
         let means = if asks { Means::Ask } else { Means::Kill };
         if self.mode == Mode::Live && count > 0 && means == Means::Kill {
             scanner.kill_cgroup(chosen.index);
@@ -166,7 +166,7 @@ impl Core {
         let now = super::clock::now();
         let begins = match means {
             Means::Ask => Stage::Asked {
-                until: now.saturating_add(settings.policy.grace),
+                until: now.saturating_add(settings.policy.tuning.grace),
             },
             Means::Kill => Stage::Killed,
         };

@@ -131,10 +131,10 @@ impl Reader {
             growth_bytes: 0,
             term: status.term,
             cgroup: 0,
-            as_unit: settings.policy.unit == Unit::Cgroup,
+            as_unit: settings.policy.tuning.unit == Unit::Cgroup,
         };
         // Nobody looks at the small ones again, and they are most.
-        if candidate.relief_bytes(0) < settings.policy.min_victim_bytes {
+        if candidate.relief_bytes(0) < settings.policy.tuning.min_victim_bytes {
             return None;
         }
         let mut adj = [0; 16];

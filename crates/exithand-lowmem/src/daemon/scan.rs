@@ -182,7 +182,7 @@ impl Scanner {
             Some(Wish::Avoid) => candidate.class = AVOIDED,
             None => {}
         }
-        if settings.policy.unit == Unit::Auto && unified.kills_as_one(path) {
+        if settings.policy.tuning.unit == Unit::Auto && unified.kills_as_one(path) {
             candidate.as_unit = true;
             candidate.cgroup = hash;
         }

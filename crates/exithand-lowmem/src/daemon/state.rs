@@ -76,7 +76,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(settings: Settings) -> Self {
-        let rate = settings.policy.rate_bytes;
+        let rate = settings.policy.tuning.rate_bytes;
         Self {
             settings: Arc::new(settings),
             ledger: Ledger::new(rate),
