@@ -97,6 +97,14 @@ struct {
 	__type(value, u8);
 } known_cgroups SEC(".maps");
 
+/* How often each cgroup's limit had allowed no more when that was last looked at. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, u64);
+} limit_hits SEC(".maps");
+
 /* The processes whose end has been told, where two threads may both find themselves the last. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -352,9 +360,13 @@ static __always_inline void fill_identity(struct exit_record *record, struct tas
 	u64 level = GET(pid, level);
 	struct cred *cred = GET(task, cred);
 	struct task_struct *parent = GET(leader, real_parent);
-	struct upid *own = (void *)pid + bpf_core_field_offset(((struct pid *)0)->numbers) +
-			   level * bpf_core_type_size(struct upid);
+	struct upid *own;
 
+	/* Out of the compiler's sight, so that older verifiers see the bound; namespaces nest 32 levels deep. */
+	asm volatile("" : "+r"(level));
+	level &= 63;
+	own = (void *)pid + bpf_core_field_offset(((struct pid *)0)->numbers) +
+	      level * bpf_core_type_size(struct upid);
 	record->ino = 0;
 	if (bpf_core_field_exists(((struct pid___inode *)0)->ino))
 		record->ino = PEEK((struct pid___inode *)pid, ino);
@@ -553,13 +565,17 @@ static __always_inline enum fate fate_of(struct task_struct *target, u64 signal)
 {
 	struct sighand_struct *sighand = GET(target, sighand);
 	struct k_sigaction *action;
+	u64 index = signal - 1;
 
 	if (signal == SIGKILL)
 		return FATE_ENDS;
 	if (signal == 0 || signal > 64 || harmless(signal))
 		return FATE_LIVES;
+	/* Out of the compiler's sight, so that older verifiers see the bound. */
+	asm volatile("" : "+r"(index));
+	index &= 63;
 	action = (void *)sighand + bpf_core_field_offset(((struct sighand_struct *)0)->action) +
-		 (signal - 1) * bpf_core_type_size(struct k_sigaction);
+		 index * bpf_core_type_size(struct k_sigaction);
 	if (PEEK(action, sa.sa_handler))
 		return FATE_LIVES;
 	if (GET(target, ptrace) || (PEEK(target, blocked.sig[0]) >> (signal - 1) & 1))
@@ -680,8 +696,37 @@ int signal_generate(u64 *ctx)
 	return 0;
 }
 
-/* Finds the cgroup whose limit was reached. The kernel locks it, and all below it, against other
- * verdicts while it looks for a victim; a limit that was set below what is in use is one, too. */
+/* Whether the limit of this cgroup has allowed no more since that was last looked at. The kernel
+ * counts it before it looks for a victim. */
+static __always_inline int is_hit(struct mem_cgroup *memcg, struct cgroup *cgroup)
+{
+	u64 index = bpf_core_enum_value(enum memcg_memory_event, MEMCG_OOM);
+	struct kernfs_node *kn = PEEK(cgroup, kn);
+	u64 id = PEEK(kn, id);
+	u64 hits = 0;
+	u64 *seen = bpf_map_lookup_elem(&limit_hits, &id);
+
+	bpf_probe_read_kernel(&hits, sizeof(hits),
+			      (void *)memcg +
+				      bpf_core_field_offset(memcg->memory_events_local) +
+				      index * sizeof(atomic64_t));
+	if (hits == (seen ? *seen : 0))
+		return 0;
+	bpf_map_update_elem(&limit_hits, &id, &hits, BPF_ANY);
+	return 1;
+}
+
+/* Whether nearly all that the limit allows is in use: others may have given something back since. */
+static __always_inline int is_full(struct mem_cgroup *memcg)
+{
+	u64 max = PEEK(memcg, memory.max);
+
+	return (u64)PEEK(memcg, memory.usage.counter) + max / 16 + 128 > max;
+}
+
+/* Finds the cgroup whose limit was reached. Where cgroup v1 is built in the kernel locks it, and all
+ * below it, against other verdicts while it looks for a victim; elsewhere there are only numbers. A
+ * limit that was set below what is in use is one, too. */
 static __always_inline struct cgroup *limit_of(struct task_struct *task)
 {
 	u64 index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
@@ -689,21 +734,25 @@ static __always_inline struct cgroup *limit_of(struct task_struct *task)
 	struct cgroup_subsys_state **slot =
 		(void *)set + bpf_core_field_offset(((struct css_set *)0)->subsys) +
 		index * sizeof(void *);
-	struct cgroup_subsys_state *css = 0, *locked = 0, *exceeded = 0;
+	struct cgroup_subsys_state *css = 0, *reached = 0, *exceeded = 0;
 
 	bpf_probe_read_kernel(&css, sizeof(css), slot);
 	for (int i = 0; i < DEPTH && css; i++) {
 		struct mem_cgroup *memcg = (void *)css;
 
-		if (bpf_core_field_exists(memcg->oom_lock) && PEEK(memcg, oom_lock))
-			locked = css;
+		if (bpf_core_field_exists(memcg->oom_lock)) {
+			if (PEEK(memcg, oom_lock))
+				reached = css;
+		} else if (is_full(memcg) && is_hit(memcg, PEEK(css, cgroup))) {
+			reached = css;
+		}
 		if ((u64)PEEK(memcg, memory.usage.counter) > PEEK(memcg, memory.max))
 			exceeded = css;
 		css = PEEK(css, parent);
 	}
-	if (!locked)
-		locked = exceeded;
-	return locked ? PEEK(locked, cgroup) : 0;
+	if (!reached)
+		reached = exceeded;
+	return reached ? PEEK(reached, cgroup) : 0;
 }
 
 static __always_inline void note_victim(struct key *key, struct task_struct *task)

@@ -128,6 +128,7 @@ struct mem_cgroup {
 	struct cgroup_subsys_state css;
 	struct page_counter memory;
 	_Bool oom_lock;
+	atomic64_t memory_events_local[1];
 };
 
 struct css_set {
@@ -212,6 +213,10 @@ struct task_struct {
 
 enum cgroup_subsys_id {
 	memory_cgrp_id = 4,
+};
+
+enum memcg_memory_event {
+	MEMCG_OOM = 3,
 };
 
 #endif

@@ -33,6 +33,8 @@ pub enum Need {
     Descriptors(u64),
     /// A writable cgroup2 hierarchy.
     Cgroup2,
+    /// A writable cgroup2 hierarchy with the memory controller.
+    Cgroup2Memory,
     /// A writable cgroup v1 freezer.
     CgroupV1Freezer,
     /// A writable cgroup v1 memory controller.
@@ -68,6 +70,7 @@ impl Need {
             Self::PerNamespacePidMax(pid_max) => probe::per_namespace_pid_max(pid_max),
             Self::Descriptors(wanted) => probe::descriptors(wanted),
             Self::Cgroup2 => probe::cgroup(Hierarchy::V2),
+            Self::Cgroup2Memory => probe::cgroup2_memory(),
             Self::CgroupV1Freezer => probe::cgroup(Hierarchy::V1("freezer")),
             Self::CgroupV1Memory => probe::cgroup(Hierarchy::V1("memory")),
             Self::CgroupV1Pids => probe::cgroup(Hierarchy::V1("pids")),
@@ -113,6 +116,7 @@ impl fmt::Display for Need {
             }
             Self::Descriptors(wanted) => write!(f, "a hard limit of {wanted} descriptors"),
             Self::Cgroup2 => f.write_str("a writable cgroup2 hierarchy"),
+            Self::Cgroup2Memory => f.write_str("the memory controller on a writable cgroup2"),
             Self::CgroupV1Freezer => f.write_str("a writable cgroup v1 freezer"),
             Self::CgroupV1Memory => f.write_str("a writable cgroup v1 memory controller"),
             Self::CgroupV1Pids => f.write_str("a writable cgroup v1 pids controller"),

@@ -90,6 +90,10 @@ pub(crate) fn cgroup(hierarchy: Hierarchy) -> bool {
     Cgroup::new(hierarchy).is_ok()
 }
 
+pub(crate) fn cgroup2_memory() -> bool {
+    Cgroup::new(Hierarchy::V2).is_ok_and(|it| it.path().join("memory.max").exists())
+}
+
 pub(crate) fn fuse() -> bool {
     OpenOptions::new()
         .read(true)

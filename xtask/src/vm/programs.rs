@@ -13,10 +13,11 @@ use crate::graph::Graph;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Everything is built of the same packages, so that all share one cache.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 6] = [
     "exithand",
     "exithand-cli",
     "exithand-conformance",
+    "exithand-recorder",
     "exithand-testkit",
     "exithand-vm",
 ];
@@ -26,7 +27,11 @@ pub(super) const ACTOR: &str = "exithand-actor";
 pub(super) const CONFORMANCE: &str = "exithand-conformance";
 
 /// Which tests run in guests: those of a package whose names begin so.
-const TESTS: [(&str, &str); 2] = [("exithand", ""), ("exithand-cli", "names_")];
+const TESTS: [(&str, &str); 3] = [
+    ("exithand", ""),
+    ("exithand-cli", "names_"),
+    ("exithand-recorder", "sources"),
+];
 
 /// What was built.
 #[derive(Debug)]

@@ -132,6 +132,9 @@ fn errno_in(error: &(dyn Error + 'static)) -> Option<Errno> {
     None
 }
 
+/// How the lines begin with which a verifier's log ends: figures.
+const COUNTS: [&str; 3] = ["processed", "stack depth", "verification time"];
+
 /// The chain of causes, and of a verifier's log the line that says what it objects to.
 fn one_line(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
@@ -140,7 +143,7 @@ fn one_line(error: &(dyn Error + 'static)) -> String {
         let text = error.to_string();
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());
         let first = lines.next().unwrap_or_default().to_owned();
-        let objection = lines.rfind(|line| !line.starts_with("processed"));
+        let objection = lines.rfind(|line| !COUNTS.iter().any(|it| line.starts_with(it)));
         parts.push(first);
         parts.extend(objection.map(str::to_owned));
         next = error.source();
@@ -174,7 +177,7 @@ mod tests {
     fn a_refusal_without_a_reason_is_a_block() {
         let error = io::Error::from(Errno::PERM);
         assert!(matches!(refused("x", &error), BpfError::Blocked(_)));
-        let error = io::Error::other("a\nb: bad access\nprocessed 5 insns");
+        let error = io::Error::other("a\nb: bad access\nstack depth 80\nprocessed 5 insns");
         let told = refused("x", &error).to_string();
         assert_eq!(
             told,

@@ -7,7 +7,7 @@ use exithand::{Outcome, Token};
 use exithand_recorder::ExitRecord;
 use exithand_testkit::{Actor, actor, need};
 
-use crate::watch::{Watch, Way, kill, token_of};
+use crate::watch::{Watch, Way, at_most, kill, token_of};
 
 /// Makes a ready actor end.
 type End = fn(&mut Actor);
@@ -85,6 +85,7 @@ fn the_connector_tells_what_wait_tells_a_moment_later() {
 
 /// Runs a storm and compares every end with what the storm knows of it.
 fn storm(way: Way, count: u32) {
+    let count = at_most(count);
     let mut watch = way.open();
     let mut storm = actor(&["storm", &count.to_string(), "200"]);
     storm.go();

@@ -172,7 +172,7 @@ fn an_ignored_signal_before_is_no_killer() {
 /// A caught signal, then the default again, from somebody else.
 #[test]
 fn a_handled_signal_before_is_no_killer() {
-    need!(Way::TpBtf.need());
+    need!(Way::TpBtf.need(), Need::Program("bash"));
     let mut watch = Way::TpBtf.open();
     let mut shell = Command::new("bash");
     shell
@@ -198,7 +198,7 @@ fn a_handled_signal_before_is_no_killer() {
 /// A timer goes off in the middle of whoever runs just then.
 #[test]
 fn a_timer_is_the_kernel() {
-    need!(Way::TpBtf.need());
+    need!(Way::TpBtf.need(), Need::Program("python3"));
     let mut watch = Way::TpBtf.open();
     let script = "import signal; signal.setitimer(signal.ITIMER_REAL, 1e-3); signal.pause()";
     let mut child = Command::new("python3")

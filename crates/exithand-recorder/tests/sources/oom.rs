@@ -1,34 +1,34 @@
 //! The kernel's verdict that a process had to go for want of memory.
 
-use std::process::{Command, Stdio};
-
 use exithand_recorder::OomScope;
-use exithand_testkit::{Actor, Cgroup, Hierarchy, Need, need};
+use exithand_testkit::{Cgroup, Hierarchy, Need, actor, need};
 
 use crate::ends::outcome;
 use crate::watch::{Way, token_of};
 
-/// Takes more memory than the cgroup may have.
-const GREEDY: &str = "import sys
-print('ready', flush=True)
-sys.stdin.readline()
-held = bytearray(256 << 20)
-";
-
 #[test]
 fn a_victim_of_a_cgroups_limit_is_told_with_the_cgroup() {
+    need!(Need::CgroupV1Memory, Need::Root);
+    told_with_the_cgroup(Hierarchy::V1("memory"), "memory.limit_in_bytes");
+}
+
+#[test]
+fn the_same_where_cgroup2_has_the_memory_controller() {
+    need!(Need::Cgroup2Memory, Need::Root);
+    told_with_the_cgroup(Hierarchy::V2, "memory.max");
+}
+
+fn told_with_the_cgroup(hierarchy: Hierarchy, limit: &str) {
     for way in Way::PROBES {
-        need!(way.need(), Need::CgroupV1Memory, Need::Root);
+        need!(way.need());
         let mut watch = way.open();
-        let cgroup = Cgroup::new(Hierarchy::V1("memory")).unwrap();
+        let cgroup = Cgroup::new(hierarchy).expect("make a cgroup");
         cgroup
-            .set("memory.limit_in_bytes", &(64 << 20).to_string())
-            .unwrap();
-        let mut greedy = Command::new("python3");
-        greedy.args(["-c", GREEDY]).stdin(Stdio::piped());
-        let mut greedy = Actor::start(greedy);
+            .set(limit, &(64 << 20).to_string())
+            .expect("set its limit");
+        let mut greedy = actor(&["takes-memory"]);
         let token = token_of(greedy.pid());
-        cgroup.add(greedy.pid()).unwrap();
+        cgroup.add(greedy.pid()).expect("move into it");
         greedy.release();
         greedy.wait_zombie();
         let record = watch.record_of(&token);
@@ -38,7 +38,7 @@ fn a_victim_of_a_cgroups_limit_is_told_with_the_cgroup() {
         let oom = record.oom.as_ref();
         let oom = oom.unwrap_or_else(|| panic!("{way:?}: no verdict: {record:#?}"));
         assert_eq!(oom.scope, OomScope::Memcg, "{way:?}");
-        assert_eq!(oom.cgroup, Some(cgroup.name().unwrap().into()));
+        assert_eq!(oom.cgroup, Some(cgroup.name().expect("its name").into()));
         let killer = record.killer.as_ref().expect("the kernel is named");
         assert_eq!(killer.pid, 0, "nobody else is blamed");
     }

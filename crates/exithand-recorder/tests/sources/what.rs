@@ -121,7 +121,7 @@ fn an_older_process_has_its_words() {
 
 #[test]
 fn user_group_and_usage_are_its_own() {
-    need!(Way::TpBtf.need(), Need::OtherUsers);
+    need!(Way::TpBtf.need(), Need::OtherUsers, Need::Program("cksum"));
     let mut watch = Way::TpBtf.open();
     let script = "head -c 300000000 /dev/zero | cksum >/dev/null; cat";
     let mut shell = run_as(User::NOBODY, sh(script));
