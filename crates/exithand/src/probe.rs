@@ -276,6 +276,8 @@ fn open_by_inode(us: &OwnedFd) -> Result<(), Errno> {
         Ok(found) if inode(&found)? == inode(us)? => Ok(()),
         // Our own process is there, so it is the kernel that cannot look.
         Ok(_) | Err(Errno::STALE) => Err(Errno::OPNOTSUPP),
+        // Before 6.14 that is said to users without looking further.
+        Err(Errno::PERM) if sys::has_handle(us) == Err(Errno::OPNOTSUPP) => Err(Errno::OPNOTSUPP),
         Err(errno) => Err(errno),
     }
 }

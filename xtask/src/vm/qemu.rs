@@ -87,6 +87,8 @@ impl Guest<'_> {
         let mut qemu = Command::new("qemu-system-x86_64");
         // Software emulation, which is there on every machine and the same on all.
         qemu.args(["-accel", "tcg,thread=multi", "-smp", "2"])
+            // Without a source of chance, who asks the kernel for random bytes waits for minutes.
+            .args(["-cpu", "qemu64,+rdrand"])
             .args([
                 "-nodefaults",
                 "-no-user-config",

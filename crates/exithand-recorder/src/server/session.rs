@@ -57,7 +57,11 @@ async fn answer(
         }
     };
     let served = match request {
-        Request::Status => say_and_end(client, &hub.status(), "status").await?,
+        Request::Status => {
+            // What has happened is counted, also where nobody has been woken for it yet.
+            hub.drain();
+            say_and_end(client, &hub.status(), "status").await?
+        }
         Request::Outcome { token, when } => {
             let found = tokio::select! {
                 found = lookup::outcome(hub, viewer, &token, when) => found,

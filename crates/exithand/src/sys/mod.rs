@@ -7,4 +7,4 @@ mod pidfd;
 pub(crate) mod watched;
 
 pub(crate) use info::{ExitInfo, exit_info, numbers, pid_in_our_namespace};
-pub(crate) use pidfd::{is_pidfs, open_inode, release_memory, send_signal};
+pub(crate) use pidfd::{has_handle, is_pidfs, open_inode, release_memory, send_signal};

@@ -1,15 +1,22 @@
 //! Calls on pidfds.
 
-use std::ffi::{c_int, c_long, c_uint};
+use std::ffi::{c_char, c_int, c_long, c_uint};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use rustix::io::Errno;
 
 unsafe extern "C" {
-    // `syscall(2)` and `open_by_handle_at(2)` of the C library, which std links anyway.
+    // Calls of the C library, which std links anyway.
     fn syscall(number: c_long, ...) -> c_long;
     fn open_by_handle_at(mount_fd: c_int, handle: *mut FileHandle, flags: c_int) -> c_int;
+    fn name_to_handle_at(
+        directory: c_int,
+        path: *const c_char,
+        handle: *mut FileHandle,
+        mount: *mut c_int,
+        flags: c_int,
+    ) -> c_int;
 }
 
 // The same on every architecture that Linux gained after 5.0 or that shares the generic table.
@@ -31,6 +38,7 @@ const _: () = assert!(std::mem::offset_of!(FileHandle, inode) == 8);
 /// `FILEID_KERNFS` of `include/linux/exportfs.h`, which pidfs uses for its handles.
 const FILEID_KERNFS: c_int = 0xfe;
 const O_CLOEXEC: c_int = 0o2_000_000;
+const AT_EMPTY_PATH: c_int = 0x1000;
 
 /// Sends signal `number` (0 only asks) to the process or thread behind `pidfd`.
 ///
@@ -88,6 +96,35 @@ pub(crate) fn open_inode<Fd: AsFd>(pidfs: Fd, inode: u64) -> Result<OwnedFd, Err
     let fd = check(c_long::from(fd))?;
     // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Asks the kernel for the handle that [`open_inode`] would take.
+///
+/// # Errors
+///
+/// `EOPNOTSUPP`: the kernel is older than 6.14 and has none. Says so to everybody, while
+/// `open_by_handle_at(2)` first asks for a privilege there.
+///
+/// Source: `name_to_handle_at(2)`.
+pub(crate) fn has_handle<Fd: AsFd>(pidfd: Fd) -> Result<(), Errno> {
+    let mut handle = FileHandle {
+        bytes: 8,
+        kind: 0,
+        inode: [0; 8],
+    };
+    let mut mount = 0;
+    // SAFETY: the path is an empty C string; `handle` is laid out as `struct file_handle` with
+    // `bytes` bytes behind its header, and it and `mount` outlive the call.
+    let result = unsafe {
+        name_to_handle_at(
+            pidfd.as_fd().as_raw_fd(),
+            c"".as_ptr(),
+            &raw mut handle,
+            &raw mut mount,
+            AT_EMPTY_PATH,
+        )
+    };
+    check(c_long::from(result)).map(drop)
 }
 
 /// Says whether the descriptor lies on pidfs, where inode numbers name processes. Since 6.9.
