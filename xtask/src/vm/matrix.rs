@@ -21,6 +21,8 @@ const MEMORY: u32 = 1024;
 const EXITS: &str = "/exits";
 /// What the kernel's own files have; the rest of the contract is for the mounted ones.
 const NATIVE: &str = "siginfo,threads,links,pid-generation";
+/// How many seconds one check may take where everything is emulated.
+const PATIENCE: &str = "240";
 /// The conformance suite sends the pids round, which takes long where there are many. There have to
 /// be enough for hundreds of processes and threads at a time.
 const FEW_PIDS: &str = "echo 1400 > /proc/sys/kernel/pid_max";
@@ -165,14 +167,15 @@ fn tasks(kernel: &Kernel, programs: &Programs, extent: Extent<'_>) -> Vec<Task> 
     tasks.push(Task::new("sh", &few_pids, Reading::Step, User::Root, 10));
     if kernel.files == Files::Native {
         for user in USERS {
-            let args = ["/proc", "--require", NATIVE];
+            let args = ["/proc", "--require", NATIVE, "--timeout", PATIENCE];
             tasks.push(Task::new(CONFORMANCE, &args, Reading::Native, user, 600));
         }
     }
     tasks.push(command(&["mount", "--daemonize", EXITS], Reading::Step));
     for user in USERS {
         let reading = Reading::Conformance;
-        tasks.push(Task::new(CONFORMANCE, &[EXITS], reading, user, 600));
+        let args = [EXITS, "--timeout", PATIENCE];
+        tasks.push(Task::new(CONFORMANCE, &args, reading, user, 600));
     }
     tasks.push(command(&["umount", EXITS], Reading::Step));
     if extent != Extent::Files {

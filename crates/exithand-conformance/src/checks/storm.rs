@@ -30,7 +30,7 @@ const ALIVE: usize = 8;
 /// Processes that are gone, of which files are still open.
 const REMEMBERED: usize = 200;
 /// Processes in all.
-const STARTED: usize = 1600;
+const STARTED: usize = 1400;
 /// More pids than this do not come round in time.
 const FEW: u32 = 1400;
 
