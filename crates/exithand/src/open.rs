@@ -98,10 +98,9 @@ impl ExitHandle {
     /// and `/proc`, which knows, cannot be read.
     /// Before Linux 6.9 also [`Error::Ended`], where the process was reaped already.
     pub fn from_pidfd(fd: OwnedFd) -> Result<Self, Error> {
-        let entry = proc::entry(&fd);
         if !lies_on_pidfs(&fd)? {
             // Before Linux 6.9 only `/proc` tells a pidfd from other descriptors.
-            entry.map_err(|errno| match errno {
+            proc::entry(&fd).map_err(|errno| match errno {
                 Errno::BADF => Error::NotPidfd,
                 errno => Error::from_call("read /proc/thread-self/fdinfo", errno),
             })?;
@@ -112,13 +111,14 @@ impl ExitHandle {
         } else {
             Kind::Process
         };
-        let pid = match (sys::pid_in_our_namespace(&fd), entry) {
-            (Ok(pid), _) => pid,
+        let pid = match sys::pid_in_our_namespace(&fd) {
+            Ok(pid) => pid,
             // Kernels before 6.13: `/proc` knows, if it is that of our own namespace.
-            (Err(Errno::NOTTY | Errno::INVAL), Ok(Entry::Pid(pid))) => {
-                proc::numbers_as_we_do().then_some(pid)
-            }
-            (Err(_), _) => None,
+            Err(Errno::NOTTY | Errno::INVAL) => match proc::entry(&fd) {
+                Ok(Entry::Pid(pid)) => proc::numbers_as_we_do().then_some(pid),
+                _ => None,
+            },
+            Err(_) => None,
         };
         Self::new(fd, pid, kind)
     }
