@@ -308,8 +308,8 @@ int exithand_open_token(const char *token);
  * Closes a handle, as close(2) does, and returns 0. The process is not touched, and whoever waits
  * for it by this handle goes on waiting.
  *
- * -EBADF: it is closed already, or no handle. What else has got its number since is not closed; only
- * a newer handle with the same number cannot be told from it.
+ * -EBADF: it is closed already, or no handle. What else has got its number since is not closed (as
+ * /proc tells); only a newer handle with the same number cannot be told from it.
  */
 int exithand_close(int handle);
 
@@ -409,7 +409,7 @@ int exithand_set_remove(int set, int handle);
  * Returns 1, or 0 at the timeout. While the set is empty it waits for members that other threads may
  * add: count those you have added. Of several threads that wait, one gets each member.
  *
- * -EBADF: that is no set. -EFAULT: `handle` is null. -EMFILE: out of descriptors.
+ * -EBADF: that is no set. -EFAULT: `handle` is null.
  */
 int exithand_set_next(int set,
                       int timeout_ms,
@@ -495,8 +495,8 @@ int exithand_token_same(const char *one, const char *other);
  * outcome that nobody may tell yet is waited for a tenth of a second, within the timeout; then it is
  * EXITHAND_UNKNOWN and says why.
  *
- * -EBADF: no handle. -EDEADLK: it is the caller's own. -EFAULT: `how` is null. -EINVAL: there is no
- * such `until`. -EOPNOTSUPP: the kernel does not tell of the reap. -EMFILE: out of descriptors.
+ * -EBADF: no handle, or it was closed meanwhile. -EDEADLK: it is the caller's own. -EFAULT: `how` is
+ * null. -EINVAL: there is no such `until`. -EOPNOTSUPP: the kernel does not tell of the reap.
  */
 int exithand_wait(int handle,
                   int until,

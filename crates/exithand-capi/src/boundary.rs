@@ -5,13 +5,16 @@
 )]
 
 use std::ffi::{CStr, c_char, c_int};
-use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::ptr;
 use std::time::Duration;
 
+use exithand::bindings::from_pidfd_or_back;
 use exithand::{Deadline, Errno, Error, ExitHandle};
-use rustix::io::fcntl_dupfd_cloexec;
+use rustix::fs::{fstat, readlink};
+use rustix::io::{fcntl_dupfd_cloexec, fcntl_getfd, try_close};
 
 /// The first descriptor that is given out: the lower ones belong to standard input and output, even
 /// in a program that has closed them.
@@ -24,14 +27,51 @@ pub(crate) enum What {
     Set,
 }
 
-/// Holds the process behind a handle for the length of a call, by a descriptor of its own.
-pub(crate) fn hold(handle: c_int) -> Result<ExitHandle, Errno> {
-    ExitHandle::from_pidfd(copy(handle)?).map_err(|error| error.errno())
+/// The process behind a handle, for the length of a call. The descriptor stays the C program's.
+pub(crate) struct Held(ManuallyDrop<ExitHandle>);
+
+impl Held {
+    /// Fails with `EBADF` where the handle was closed meanwhile, by another thread: then the number
+    /// may have become another process's, and so what was learned by it. Since Linux 6.9.
+    pub(crate) fn still(&self) -> Result<(), Errno> {
+        let now = fstat(self.as_fd())?.st_ino;
+        match self.token().inode() {
+            Some(then) if then != now => Err(Errno::BADF),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Deref for Held {
+    type Target = ExitHandle;
+
+    fn deref(&self) -> &ExitHandle {
+        &self.0
+    }
+}
+
+/// Takes a number for a handle, if it is one.
+pub(crate) fn hold(handle: c_int) -> Result<Held, Errno> {
+    look_at(handle)?;
+    // SAFETY: it is not -1, and is never closed by us, as `Held` and the line that gives it back see
+    // to. No memory depends on its being open: calls fail with `EBADF` where it is not.
+    let lent = unsafe { OwnedFd::from_raw_fd(handle) };
+    match from_pidfd_or_back(lent) {
+        Ok(handle) => Ok(Held(ManuallyDrop::new(handle))),
+        Err((error, lent)) => {
+            let _still_open = lent.into_raw_fd();
+            Err(error.errno())
+        }
+    }
 }
 
 /// Makes another descriptor for what `fd` stands for.
 pub(crate) fn copy(fd: c_int) -> Result<OwnedFd, Errno> {
-    fcntl_dupfd_cloexec(look_at(fd)?, FIRST)
+    fcntl_dupfd_cloexec(look_at(fd)?, FIRST).map_err(|errno| match errno {
+        // The limit is so low that not even the first may be given out.
+        Errno::INVAL => Errno::MFILE,
+        errno => errno,
+    })
 }
 
 /// Lends a number to the kernel, which judges whether it is a descriptor.
@@ -62,23 +102,27 @@ pub(crate) fn give_handle(opened: Result<ExitHandle, Error>) -> Result<c_int, Er
 
 /// Closes a descriptor of the C program, if it is `what` it should be.
 pub(crate) fn close(fd: c_int, what: What) -> Result<c_int, Errno> {
-    if what_is(fd)? != Some(what) {
+    if !is(fd, what)? {
         return Err(Errno::BADF);
     }
     // SAFETY: the C program owns it, and gives it up by this call.
-    drop(unsafe { OwnedFd::from_raw_fd(fd) });
-    Ok(0)
+    unsafe { try_close(fd) }.map(|()| 0)
 }
 
-/// Says what a descriptor is; `None` for what this library never gives out. Needs no descriptor.
-fn what_is(fd: c_int) -> Result<Option<What>, Errno> {
-    rustix::io::fcntl_getfd(look_at(fd)?)?;
-    let link = rustix::fs::readlink(format!("/proc/thread-self/fd/{fd}"), Vec::new())?;
-    Ok(match link.as_bytes() {
+/// Says whether a descriptor is what it is taken for. Needs no descriptor, for those who close one
+/// because they have too many.
+fn is(fd: c_int, what: What) -> Result<bool, Errno> {
+    let link = readlink(format!("/proc/thread-self/fd/{fd}"), Vec::new());
+    // Without a link it is closed; or there is no /proc, and the program is believed.
+    fcntl_getfd(look_at(fd)?)?;
+    let Ok(link) = link else {
+        return Ok(true);
+    };
+    let link = link.as_bytes();
+    Ok(match what {
         // The second is what kernels before 6.9 say.
-        link if link.starts_with(b"pidfd:[") || link == b"anon_inode:[pidfd]" => Some(What::Handle),
-        b"anon_inode:[eventpoll]" => Some(What::Set),
-        _ => None,
+        What::Handle => link.starts_with(b"pidfd:[") || link == b"anon_inode:[pidfd]",
+        What::Set => link == b"anon_inode:[eventpoll]",
     })
 }
 

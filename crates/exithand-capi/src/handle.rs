@@ -87,8 +87,8 @@ pub unsafe extern "C" fn exithand_open_token(token: *const c_char) -> c_int {
 /// Closes a handle, as close(2) does, and returns 0. The process is not touched, and whoever waits
 /// for it by this handle goes on waiting.
 ///
-/// -EBADF: it is closed already, or no handle. What else has got its number since is not closed; only
-/// a newer handle with the same number cannot be told from it.
+/// -EBADF: it is closed already, or no handle. What else has got its number since is not closed (as
+/// /proc tells); only a newer handle with the same number cannot be told from it.
 #[unsafe(no_mangle)]
 pub extern "C" fn exithand_close(handle: c_int) -> c_int {
     guard(|| close(handle, What::Handle))
@@ -121,6 +121,9 @@ pub extern "C" fn exithand_state(handle: c_int) -> c_int {
 }
 
 fn number(pid: RawPid) -> Result<Pid, Errno> {
-    // `Pid` takes negative numbers, which are process groups to some calls.
-    Pid::from_raw(pid).filter(|_| pid > 0).ok_or(Errno::INVAL)
+    // `Pid` panics at negative numbers, which are process groups to some calls.
+    Some(pid)
+        .filter(|pid| *pid > 0)
+        .and_then(Pid::from_raw)
+        .ok_or(Errno::INVAL)
 }

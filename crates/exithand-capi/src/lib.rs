@@ -7,17 +7,22 @@
 //! inherited by a fork and shared by threads. A pointer cannot be told from a dangling one, and a
 //! table of valid handles would be state that a fork copies while it is locked. A pidfd is already
 //! what is wanted: the kernel keeps the table, judges each number, counts the users, and every poll
-//! loop takes it. So this library keeps nothing. Each call takes a copy of the descriptor, asks what
-//! it is, and closes the copy again; whoever closes the handle meanwhile cannot lead the call astray.
+//! loop takes it. So this library keeps nothing: each call asks the kernel what the number stands for.
 //! A wait set is an epoll instance in the same way.
 //!
-//! What it costs: a few calls of below a microsecond each before a wait, a descriptor during it, and
-//! that an outcome is asked for anew each time.
+//! What it costs: four calls of a fraction of a microsecond each before a wait, one after it to see
+//! that the handle is still the same, and that an outcome is asked for anew each time.
 //!
 //! # Panics
 //!
 //! Every function runs in [`guard`](mod@guard), which turns a panic into `-ENOTRECOVERABLE`. That needs
 //! a build that unwinds, so the release profile of the command will not do.
+
+#![expect(
+    clippy::doc_markdown,
+    clippy::missing_safety_doc,
+    reason = "the docs are those of the header, for those who write C"
+)]
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("a panic would take the C program down: build with `--profile library`");

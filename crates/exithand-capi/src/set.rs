@@ -6,7 +6,7 @@
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::BorrowedFd;
 
 use exithand::bindings::{refuse_endless, wait_readable};
 use exithand::{Deadline, Errno, Until};
@@ -14,7 +14,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fs::fstat;
 
-use crate::boundary::{What, close, copy, deadline, fill, give, hold, look_at};
+use crate::boundary::{What, close, deadline, fill, give, hold, look_at};
 use crate::guard::guard;
 use crate::wait::until_of;
 
@@ -70,7 +70,7 @@ pub extern "C" fn exithand_set_remove(set: c_int, handle: c_int) -> c_int {
 /// Returns 1, or 0 at the timeout. While the set is empty it waits for members that other threads may
 /// add: count those you have added. Of several threads that wait, one gets each member.
 ///
-/// -EBADF: that is no set. -EFAULT: `handle` is null. -EMFILE: out of descriptors.
+/// -EBADF: that is no set. -EFAULT: `handle` is null.
 #[unsafe(no_mangle)]
 pub extern "C" fn exithand_set_next(
     set: c_int,
@@ -79,7 +79,7 @@ pub extern "C" fn exithand_set_next(
 ) -> c_int {
     guard(|| {
         let handle = handle.ok_or(Errno::FAULT)?;
-        match next(&copy(set)?, deadline(timeout_ms))? {
+        match next(look_at(set)?, deadline(timeout_ms))? {
             Some(finished) => fill(Some(handle), finished).map(|()| 1),
             None => Ok(0),
         }
@@ -95,7 +95,7 @@ pub extern "C" fn exithand_set_close(set: c_int) -> c_int {
     guard(|| close(set, What::Set))
 }
 
-fn next(set: &OwnedFd, deadline: Deadline) -> Result<Option<c_int>, Errno> {
+fn next(set: BorrowedFd<'_>, deadline: Deadline) -> Result<Option<c_int>, Errno> {
     loop {
         while let Some(event) = fetch(set)? {
             if let Some(handle) = claim(set, event)? {
@@ -108,7 +108,7 @@ fn next(set: &OwnedFd, deadline: Deadline) -> Result<Option<c_int>, Errno> {
     }
 }
 
-fn fetch(set: &OwnedFd) -> Result<Option<u64>, Errno> {
+fn fetch(set: BorrowedFd<'_>) -> Result<Option<u64>, Errno> {
     let mut buffer = [MaybeUninit::<Event>::uninit()];
     let now = Timespec {
         tv_sec: 0,
@@ -122,7 +122,7 @@ fn fetch(set: &OwnedFd) -> Result<Option<u64>, Errno> {
 }
 
 /// Takes a member whose event was fetched out of the set; `None` where its handle was closed.
-fn claim(set: &OwnedFd, event: u64) -> Result<Option<c_int>, Errno> {
+fn claim(set: BorrowedFd<'_>, event: u64) -> Result<Option<c_int>, Errno> {
     let number = event & u64::from(u32::MAX);
     let Ok(handle) = c_int::try_from(number) else {
         return Ok(None);

@@ -24,8 +24,8 @@ pub const EXITHAND_UNTIL_REAPED: c_int = 1;
 /// outcome that nobody may tell yet is waited for a tenth of a second, within the timeout; then it is
 /// EXITHAND_UNKNOWN and says why.
 ///
-/// -EBADF: no handle. -EDEADLK: it is the caller's own. -EFAULT: `how` is null. -EINVAL: there is no
-/// such `until`. -EOPNOTSUPP: the kernel does not tell of the reap. -EMFILE: out of descriptors.
+/// -EBADF: no handle, or it was closed meanwhile. -EDEADLK: it is the caller's own. -EFAULT: `how` is
+/// null. -EINVAL: there is no such `until`. -EOPNOTSUPP: the kernel does not tell of the reap.
 #[unsafe(no_mangle)]
 pub extern "C" fn exithand_wait(
     handle: c_int,
@@ -36,7 +36,9 @@ pub extern "C" fn exithand_wait(
     guard(|| {
         let until = until_of(until)?;
         let how = how.ok_or(Errno::FAULT)?;
-        let waited = hold(handle)?.wait(until, deadline(timeout_ms));
+        let held = hold(handle)?;
+        let waited = held.wait(until, deadline(timeout_ms));
+        held.still()?;
         match waited.map_err(|error| error.errno())? {
             Some(end) => fill(Some(how), end.into()).map(|()| 1),
             None => Ok(0),

@@ -1,12 +1,21 @@
 //! What bindings to other languages need beyond the API. No promise is made about it.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::PollFlags;
 
 use crate::member::Sealed;
 use crate::poll::poll_until;
 use crate::{Deadline, Error, ExitHandle, Until};
+
+/// Takes a pidfd as [`ExitHandle::from_pidfd`] does, and gives the descriptor back with an error.
+///
+/// # Errors
+///
+/// As [`ExitHandle::from_pidfd`].
+pub fn from_pidfd_or_back(fd: OwnedFd) -> Result<ExitHandle, (Error, OwnedFd)> {
+    ExitHandle::from_pidfd_or_back(fd)
+}
 
 /// Refuses a wait that could never finish, as a [`WaitSet`](crate::WaitSet) does when it takes a
 /// member.
