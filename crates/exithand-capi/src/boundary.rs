@@ -14,7 +14,7 @@ use std::time::Duration;
 use exithand::bindings::from_pidfd_or_back;
 use exithand::{Deadline, Errno, Error, ExitHandle};
 use rustix::fs::{fstat, readlink};
-use rustix::io::{fcntl_dupfd_cloexec, fcntl_getfd, try_close};
+use rustix::io::{fcntl_dupfd_cloexec, try_close};
 
 /// The first descriptor that is given out: the lower ones belong to standard input and output, even
 /// in a program that has closed them.
@@ -112,11 +112,10 @@ pub(crate) fn close(fd: c_int, what: What) -> Result<c_int, Errno> {
 /// Says whether a descriptor is what it is taken for. Needs no descriptor, for those who close one
 /// because they have too many.
 fn is(fd: c_int, what: What) -> Result<bool, Errno> {
-    let link = readlink(format!("/proc/thread-self/fd/{fd}"), Vec::new());
-    // Without a link it is closed; or there is no /proc, and the program is believed.
-    fcntl_getfd(look_at(fd)?)?;
-    let Ok(link) = link else {
-        return Ok(true);
+    look_at(fd)?;
+    let Ok(link) = readlink(format!("/proc/thread-self/fd/{fd}"), Vec::new()) else {
+        // It is closed; or there is no /proc, and the program is believed.
+        return Ok(readlink("/proc/thread-self", Vec::new()).is_err());
     };
     let link = link.as_bytes();
     Ok(match what {
