@@ -11,6 +11,7 @@ mod cargo;
 mod check;
 mod fuzz;
 mod graph;
+mod header;
 mod hygiene;
 mod kernel;
 mod layering;
@@ -44,6 +45,8 @@ enum Command {
     Bench(bench::Args),
     /// Builds the probes from C with clang-14, or says whether they were built from this C.
     Bpf(bpf::Args),
+    /// Writes the C header from the sources of libexithand, or says whether it is up to date.
+    Header(header::Args),
     /// Runs every fuzz target for SECONDS each, on nightly.
     Fuzz(fuzz::Args),
     /// Simulates pid allocators and draws what docs/site/pid-reuse.md shows of it.
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Kernel(args) => kernel::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Bpf(args) => bpf::run(&args),
+        Command::Header(args) => header::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Pidlab => pidlab::run(),
         Command::Packages(args) => packages::run(&args),
