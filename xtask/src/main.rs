@@ -17,6 +17,7 @@ mod kernel;
 mod layering;
 mod licences;
 mod packages;
+mod pidlab;
 mod sources;
 mod test;
 mod unsafe_code;
@@ -48,6 +49,8 @@ enum Command {
     Header(header::Args),
     /// Runs every fuzz target for SECONDS each, on nightly.
     Fuzz(fuzz::Args),
+    /// Simulates pid allocators and draws what docs/site/pid-reuse.md shows of it.
+    Pidlab,
     /// Prints the Debian packages the tests need, and which of them are missing.
     Packages(packages::Args),
 }
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Bpf(args) => bpf::run(&args),
         Command::Header(args) => header::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Pidlab => pidlab::run(),
         Command::Packages(args) => packages::run(&args),
     };
     match verdict {
