@@ -6,16 +6,17 @@ use std::time::Duration;
 use exithand::{Deadline, Pid, Signal};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
+use pyo3::types::{PyBool, PyInt};
 
 /// Reads a pid: an integer from 1 on, and no Boolean.
 pub(crate) fn pid(number: &Bound<'_, PyAny>) -> PyResult<Pid> {
     let number = whole_number(number, "a pid")?;
     let pid: i32 = number.extract().map_err(|_overflow: PyErr| {
-        PyOverflowError::new_err(format!("{number} is no pid: pids end at {}", i32::MAX))
+        PyOverflowError::new_err(format!("no pid is so large: they end at {}", i32::MAX))
     })?;
-    Pid::from_raw(pid)
-        .filter(|_| pid > 0)
+    let positive = Some(pid).filter(|pid| *pid > 0);
+    positive
+        .and_then(Pid::from_raw)
         .ok_or_else(|| PyValueError::new_err(format!("{pid} is no pid: pids begin at 1")))
 }
 
@@ -23,8 +24,7 @@ pub(crate) fn pid(number: &Bound<'_, PyAny>) -> PyResult<Pid> {
 pub(crate) fn signal(number: &Bound<'_, PyAny>) -> PyResult<Signal> {
     let number = whole_number(number, "a signal")?;
     let signal = number.extract().ok().and_then(Signal::from_number);
-    signal
-        .ok_or_else(|| PyValueError::new_err(format!("{number} is no signal: signals are 1 to 64")))
+    signal.ok_or_else(|| PyValueError::new_err("no such signal: they are numbered 1 to 64"))
 }
 
 /// Reads a timeout in seconds: none is for ever, and what is below zero has passed.
@@ -55,11 +55,11 @@ fn duration(seconds: f64, name: &str) -> PyResult<Option<Duration>> {
 }
 
 /// Takes what Python itself takes for an integer, except `True` and `False`.
-fn whole_number<'py>(number: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyAny>> {
+fn whole_number<'py>(number: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyInt>> {
     if !number.is_instance_of::<PyBool>()
         && let Ok(index) = number.getattr("__index__")
     {
-        return index.call0();
+        return Ok(index.call0()?.cast_into()?);
     }
     let kind = number.get_type().name()?;
     Err(PyTypeError::new_err(format!(

@@ -127,10 +127,20 @@ impl Drop for Watch<'_> {
     }
 }
 
+/// `signal.set_wakeup_fd`, fetched early: nothing can be imported while an interpreter ends.
+static SET_WAKEUP_FD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Gets ready for waits.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    // What `signal` is made of, and there in every interpreter; `signal` takes longer to import.
+    SET_WAKEUP_FD
+        .import(py, "_signal", "set_wakeup_fd")
+        .map(drop)
+}
+
 fn set_wakeup_fd(py: Python<'_>, fd: i32) -> PyResult<i32> {
-    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     // A full pipe rings, too.
     let quietly = [("warn_on_full_buffer", false)].into_py_dict(py)?;
-    let function = FUNCTION.import(py, "signal", "set_wakeup_fd")?;
+    let function = SET_WAKEUP_FD.import(py, "_signal", "set_wakeup_fd")?;
     function.call((fd,), Some(&quietly))?.extract()
 }

@@ -144,7 +144,7 @@ impl WaitSet {
     /// Returns fewer, and none at the least, once ``timeout`` seconds have passed or the set is
     /// empty; more, when more have finished. Handlers of signals run at once, as in
     /// ``Handle.wait``; when one raises, nobody leaves the set.
-    #[pyo3(signature = (count=Some(1), timeout=None))]
+    #[pyo3(signature = (count=Some(1), timeout=None), text_signature = "($self, count=1, timeout=None)")]
     fn wait(
         &self,
         py: Python<'_>,

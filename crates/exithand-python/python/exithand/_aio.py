@@ -59,7 +59,7 @@ async def _seen(handle: Handle, event: str, end: float | None) -> bool:
     futures = table.setdefault((fd, event), set())
     if not futures:
         add(fd, _answer, futures, True)
-    future = loop.create_future()
+    future: asyncio.Future[bool] = loop.create_future()
     futures.add(future)
     timer = None if end is None else loop.call_at(end, _answer, {future}, False)
     try:

@@ -2,6 +2,8 @@ import os
 from types import TracebackType
 from typing import Any, Literal, Protocol, SupportsIndex, Union, final
 
+__all__ = ["Exit", "Handle", "WaitSet", "__version__", "open"]
+
 __version__: str
 
 _Until = Literal["ended", "reaped"]
@@ -20,9 +22,9 @@ class _PsutilProcess(Protocol):
     def create_time(self) -> float: ...
     def is_running(self) -> bool: ...
 
-Target = Union[SupportsIndex, str, _Child, _PsutilProcess]
+_Target = Union[SupportsIndex, str, _Child, _PsutilProcess]
 
-def open(target: Target) -> Handle: ...
+def open(target: _Target) -> Handle: ...
 
 @final
 class Exit:

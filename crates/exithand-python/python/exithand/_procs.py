@@ -11,11 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from exithand._exithand import Target
+    from exithand._exithand import _Target
 
 
 def wait_procs(
-    targets: Iterable[Handle | Target],
+    targets: Iterable[Handle | _Target],
     timeout: float | None = None,
     callback: Callable[[Handle], object] | None = None,
 ) -> tuple[list[Handle], list[Handle]]:
