@@ -90,7 +90,6 @@ def test_a_set_stays_with_its_maker(child):
         assert waiting.wait(timeout=LONG) == [handle]
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_while_threads_wait(child):
     handle = exithand.open(child)
     waiting = exithand.WaitSet()
