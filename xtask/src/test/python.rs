@@ -26,7 +26,7 @@ const PROFILE: [&str; 3] = ["--profile", "dev", "--locked"];
 /// Arguments of `cargo xtask python`.
 #[derive(ClapArgs)]
 pub(crate) struct Args {
-    /// Also under every other CPython from 3.9 on that is on the path or that pyenv has.
+    /// Also under every other Python from 3.9 on that is on the path or that pyenv has.
     #[arg(long)]
     all: bool,
 }
@@ -144,7 +144,7 @@ fn build(python: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(wheel.path())
 }
 
-/// A CPython.
+/// A Python of the usual kind.
 #[derive(Debug, Clone)]
 struct Interpreter {
     path: PathBuf,
