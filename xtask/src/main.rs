@@ -37,6 +37,8 @@ enum Command {
     Unsafe,
     /// Runs every test, then again as an unprivileged user, and compares the skips.
     Test(test::Args),
+    /// Builds the Python package and runs its tests.
+    Python(test::python::Args),
     /// Runs the tests on every kernel of the matrix, each in a virtual machine.
     Vm(vm::Args),
     /// Builds the kernel of kernel/ and holds its exithand files to the contract, in a virtual machine.
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Unsafe => unsafe_code::run(),
         Command::Test(args) => test::run(&args),
+        Command::Python(args) => test::python::run(&args),
         Command::Vm(args) => vm::run(&args),
         Command::Kernel(args) => kernel::run(&args),
         Command::Bench(args) => bench::run(&args),
