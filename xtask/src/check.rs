@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::graph::Graph;
-use crate::{Verdict, bpf, cargo, hygiene, layering, licences, sources, unsafe_code, vm};
+use crate::{Verdict, bpf, cargo, docs, hygiene, layering, licences, sources, unsafe_code, vm};
 
 /// Runs all checks, the quick ones first, and says at the end which of them failed.
 pub(crate) fn run() -> anyhow::Result<Verdict> {
@@ -29,6 +29,7 @@ pub(crate) fn run() -> anyhow::Result<Verdict> {
     }
     let texts = sources::read(cargo::root(), &hygiene::TEXT)?;
     judge("hygiene", texts.iter().flat_map(hygiene::faults).collect());
+    judge("links", docs::faults()?);
     judge("unsafe", unsafe_code::faults()?);
     judge("table of kernels", vm::table::check()?);
     if bpf::can_build() {

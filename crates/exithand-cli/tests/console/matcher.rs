@@ -115,6 +115,12 @@ fn a_long_number_is_any_number_but_always_the_same() {
 #[test]
 fn what_may_vary_and_where_lines_break() {
     let mut matcher = Matcher::new(&["2 s", "a moment ago"], Layout::Reflowed);
-    assert!(matcher.matches(&["ended a moment ago after", "2 s."], "ended now\nafter 871us.\n"));
-    assert!(!matcher.matches(&["ended a moment ago after", "2 s."], "ended now\nbefore 871us.\n"));
+    assert!(matcher.matches(
+        &["ended a moment ago after", "2 s."],
+        "ended now\nafter 871us.\n"
+    ));
+    assert!(!matcher.matches(
+        &["ended a moment ago after", "2 s."],
+        "ended now\nbefore 871us.\n"
+    ));
 }

@@ -167,7 +167,8 @@ fn steps<'a>(block: impl IntoIterator<Item = &'a str>) -> Vec<Step<'a>> {
 
 #[test]
 fn finds_examples_and_what_comes_before() {
-    let text = "# x\n<!-- root -->\n<!-- before: sleep 9 & -->\n```console\n$ a 4242\n1\n2\n$ b\n```\n";
+    let text =
+        "# x\n<!-- root -->\n<!-- before: sleep 9 & -->\n```console\n$ a 4242\n1\n2\n$ b\n```\n";
     let first = Step {
         command: "a 4242",
         shown: vec!["1", "2"],
@@ -205,6 +206,9 @@ fn files_are_there_for_the_examples_below_them() {
         text: "a:\n\tb\n".to_owned(),
     };
     assert_eq!(example.files, [file]);
-    assert_eq!((example.layout, &example.any[..]), (Layout::Reflowed, &["13:42"][..]));
+    assert_eq!(
+        (example.layout, &example.any[..]),
+        (Layout::Reflowed, &["13:42"][..])
+    );
     assert_eq!(document.unexplained, ["```sh"]);
 }

@@ -83,7 +83,14 @@ impl Example<'_> {
         let apart: &[&str] = match self.who {
             Who::Anybody | Who::Root => return Command::new("sh"),
             Who::Recorder => &["--mount", "sh"],
-            Who::Pod => &["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"],
+            Who::Pod => &[
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                "sh",
+            ],
         };
         let mut command = Command::new("unshare");
         command.args(apart);
@@ -94,7 +101,11 @@ impl Example<'_> {
         // The status stays what it was, so that an example can ask for it.
         let mark = format!("mark() {{ s=$?; printf '%s' '{MARK}'; return $s; }}\n");
         let end = "trap 'trap \"\" TERM; kill -s TERM 0; exit 0' EXIT\n";
-        let recorder = if self.who == Who::Recorder { RECORDER } else { "" };
+        let recorder = if self.who == Who::Recorder {
+            RECORDER
+        } else {
+            ""
+        };
         let before = self.before.iter().map(|it| format!("{it}\n"));
         let steps = self.steps.iter();
         let steps = steps.map(|it| format!("{}\nmark\n", with_variables(it.command)));
