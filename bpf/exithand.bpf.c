@@ -28,6 +28,7 @@
 		value;                                               \
 	})
 
+#define PF_FORKNOEXEC 0x00000040
 #define PF_KTHREAD 0x00200000
 #define SIGNAL_GROUP_EXIT 0x4
 #define SI_KERNEL 0x80
@@ -285,8 +286,8 @@ static __always_inline struct image *seen_image(struct key *key)
 /* Whether both execute the same: a child that never executed anything, and its parent. */
 static __always_inline int is_same_image(struct mm_struct *mm, struct mm_struct *of_parent)
 {
-	return of_parent && PEEK(of_parent, arg_start) == PEEK(mm, arg_start) &&
-	       PEEK(of_parent, exe_file) == PEEK(mm, exe_file);
+	return of_parent && GET(of_parent, arg_start) == GET(mm, arg_start) &&
+	       GET(of_parent, exe_file) == GET(mm, exe_file);
 }
 
 /* Finds what the current process executed: seen at exec, or had from its parent, or, where its
@@ -294,22 +295,22 @@ static __always_inline int is_same_image(struct mm_struct *mm, struct mm_struct 
 static __always_inline struct image *find_image(struct task_struct *task, struct task_struct *leader,
 						struct key *key, struct image *fresh)
 {
-	struct image *image = seen_image(key);
+	struct mm_struct *mm = GET(task, mm);
+	struct image *image = 0;
 	struct task_struct *parent;
-	struct mm_struct *mm;
 	struct key of_parent;
 
-	if (image)
+	/* Who never executed anything has its parent's. */
+	if (!mm || !(GET(leader, flags) & PF_FORKNOEXEC))
+		image = seen_image(key);
+	if (image || !mm)
 		return image;
-	mm = GET(task, mm);
-	if (!mm)
-		return 0;
 	parent = GET(leader, real_parent);
 	parent = GET(parent, group_leader);
 	of_parent = key_of(parent);
 	image = seen_image(&of_parent);
-	if (image && image->arg_start == PEEK(mm, arg_start) &&
-	    (!image->file || image->file == (u64)PEEK(mm, exe_file)))
+	if (image && image->arg_start == GET(mm, arg_start) &&
+	    (!image->file || image->file == (u64)GET(mm, exe_file)))
 		return image;
 	read_image(mm, fresh);
 	if (!image && is_same_image(mm, GET(parent, mm)))
@@ -369,7 +370,7 @@ static __always_inline void fill_identity(struct exit_record *record, struct tas
 	      level * bpf_core_type_size(struct upid);
 	record->ino = 0;
 	if (bpf_core_field_exists(((struct pid___inode *)0)->ino))
-		record->ino = PEEK((struct pid___inode *)pid, ino);
+		record->ino = GET((struct pid___inode *)pid, ino);
 	if (level > 0 && PEEK(own, nr) == 1)
 		record->head.flags |= FLAG_NAMESPACE_INIT;
 	record->tgid = GET(leader, tgid);

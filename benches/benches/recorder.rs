@@ -24,7 +24,7 @@ const LONG: u32 = 1_000_000;
 /// How long the source's reader takes its time after a wake.
 const DELAY: Timespec = Timespec {
     tv_sec: 0,
-    tv_nsec: 5_000_000,
+    tv_nsec: 25_000_000,
 };
 const SLOWDOWN_ALLOWED: f64 = 1.05;
 const PROBE_NS_ALLOWED: f64 = 1_000.0;
@@ -56,13 +56,19 @@ impl Observer {
         }
     }
 
-    /// `None`: not installed.
+    /// `None`: not installed, or it cannot see anything here.
     fn start(self) -> Option<Watching> {
         let before = programs();
         let child = match self {
             Self::Nobody => None,
             Self::Exithand => Some(observe("delayed")),
-            Self::Exitsnoop => Some(quiet(Command::new("exitsnoop")).ok()?),
+            Self::Exitsnoop => {
+                // It looks for its tracepoint in tracefs, which need not be mounted.
+                let mut command = Command::new("unshare");
+                let mount = "mount -t tracefs tracefs /sys/kernel/tracing && exec exitsnoop";
+                command.args(["--mount", "sh", "-c", mount]);
+                Some(quiet(command).ok()?)
+            }
             Self::Forkstat => {
                 let mut command = Command::new("forkstat");
                 command.args(["-e", "exit"]);
@@ -71,7 +77,8 @@ impl Observer {
         };
         // The others say nothing when they are ready; their first storm does not count.
         storm(STORM / 5);
-        Some(Watching { child, before })
+        let mut watching = Watching { child, before };
+        watching.is_there().then_some(watching)
     }
 }
 
@@ -81,6 +88,14 @@ struct Watching {
 }
 
 impl Watching {
+    /// Whether the observer did not give up at once.
+    fn is_there(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|it| {
+            let ended = it.try_wait().expect("look at an observer");
+            ended.is_none()
+        })
+    }
+
     /// Time in the programs that came with the observer.
     fn probe_ns(&self) -> f64 {
         let came = loaded_programs()
@@ -141,7 +156,7 @@ fn storms(table: &Table) {
             _ => Goal::None,
         };
         if times[at].is_empty() {
-            table.note(&format!("# {} is not installed", observer.name()));
+            table.note(&format!("# {} is not installed, or cannot start", observer.name()));
             continue;
         }
         let what = format!("fork, exit, reap under {}", observer.name());

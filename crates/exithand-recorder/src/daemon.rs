@@ -19,7 +19,7 @@ use crate::server::{self, Hub, OpenHistory, Readers};
 use crate::sight::{Details, Insiders, Policy};
 
 /// How long a wake-up waits for more to come: to be woken costs more than all the rest.
-const DELAY: Duration = Duration::from_millis(5);
+const DELAY: Duration = Duration::from_millis(25);
 
 /// What the recorder is made of.
 pub struct Parts {

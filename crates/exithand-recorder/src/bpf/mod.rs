@@ -1,8 +1,8 @@
 //! The source that knows everything: probes in the kernel.
 //!
 //! An exit is in the ring before the pidfd of its process becomes readable, so whoever drains after
-//! that finds it. The ring wakes a reader that had read everything, once; one that then waits a few
-//! milliseconds costs the machine far less than one that reads each record by itself.
+//! that finds it. The ring wakes a reader that had read everything, once; one that then waits a
+//! moment costs the machine far less than one that reads each record by itself.
 
 mod assemble;
 mod btf;
