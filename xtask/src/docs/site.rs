@@ -24,9 +24,10 @@ pub(super) fn faults(
     let mut faults = Vec::new();
     let mut outlines = BTreeMap::new();
     for Source { path, text } in texts {
-        let text = match is_below(site, path) {
-            true => expand(path, text, read, &mut faults),
-            false => text.clone(),
+        let text = if is_below(site, path) {
+            expand(path, text, read, &mut faults)
+        } else {
+            text.clone()
         };
         outlines.insert(path.as_str(), outline(&text));
     }

@@ -28,8 +28,6 @@ use std::iter;
 use std::mem;
 use std::thread;
 
-pub(crate) use run::difference;
-
 /// A document, as far as it can be run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Document<'a> {
@@ -138,7 +136,7 @@ impl<'a> Document<'a> {
         thread::scope(|scope| {
             let examples = self.examples.iter().filter(|it| it.who == who);
             let running: Vec<_> = examples
-                .map(|example| scope.spawn(move || difference(example)))
+                .map(|example| scope.spawn(move || run::difference(example)))
                 .collect();
             let join = |it: thread::ScopedJoinHandle<'_, Option<String>>| it.join().unwrap();
             running.into_iter().filter_map(join).collect()

@@ -21,7 +21,7 @@ const RECORDER: &str = "mount -t tmpfs none /run && mount -t tmpfs none /var/lib
                         mkfifo .up || exit\nexithand record > .up &\nread -r _ < .up\n";
 
 /// Runs an example and returns how what it printed differs from what is shown.
-pub(crate) fn difference(example: &Example<'_>) -> Option<String> {
+pub(super) fn difference(example: &Example<'_>) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let bin = folder.path().join(".bin");
     fs::create_dir(&bin).unwrap();
