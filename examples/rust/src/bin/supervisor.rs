@@ -64,8 +64,7 @@ impl Service {
         let new = self.token.with_extension("new");
         fs::write(&new, handle.token().with_boot_id()?.to_string())?;
         fs::rename(&new, &self.token)?;
-        let mut gate = child.stdin.take().ok_or("no pipe to the service")?;
-        gate.write_all(b"go\n")?;
+        child.stdin.take().ok_or("no gate")?.write_all(b"go\n")?;
         self.say(&format!("started {}", handle.token()))?;
         let outcome = self.wait(handle).await?;
         child.wait()?;
