@@ -12,11 +12,13 @@ mod check;
 mod docs;
 mod fuzz;
 mod graph;
+mod header;
 mod hygiene;
 mod kernel;
 mod layering;
 mod licences;
 mod packages;
+mod pidlab;
 mod sources;
 mod test;
 mod unsafe_code;
@@ -46,8 +48,12 @@ enum Command {
     Bench(bench::Args),
     /// Builds the probes from C with clang-14, or says whether they were built from this C.
     Bpf(bpf::Args),
+    /// Writes the C header from the sources of libexithand, or says whether it is up to date.
+    Header(header::Args),
     /// Runs every fuzz target for SECONDS each, on nightly.
     Fuzz(fuzz::Args),
+    /// Simulates pid allocators and draws what docs/site/pid-reuse.md shows of it.
+    Pidlab,
     /// Prints the Debian packages the tests need, and which of them are missing.
     Packages(packages::Args),
 }
@@ -80,7 +86,9 @@ fn main() -> ExitCode {
         Command::Kernel(args) => kernel::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Bpf(args) => bpf::run(&args),
+        Command::Header(args) => header::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Pidlab => pidlab::run(),
         Command::Packages(args) => packages::run(&args),
     };
     match verdict {

@@ -16,7 +16,7 @@ macro_rules! pages {
 
 const SUMMARY: &str = include_str!("../../../docs/site/SUMMARY.md");
 
-const PAGES: [(&str, &str); 14] = pages![
+const PAGES: [(&str, &str); 15] = pages![
     "index.md",
     "quick-start.md",
     "recipes/index.md",
@@ -30,6 +30,7 @@ const PAGES: [(&str, &str); 14] = pages![
     "how-it-works.md",
     "comparison.md",
     "faq.md",
+    "pid-reuse.md",
     "examples.md",
 ];
 
