@@ -184,7 +184,7 @@ fn of_processes(fields: &mut Fields) {
     fields.insert("id", keys(&held));
     let files = FakeFiles::new();
     let ends = ["exited 3", "killed 9 KILL", "unknown: other pid namespace"];
-    let mut waited = Vec::new();
+    let mut lines = Vec::new();
     for (number, end) in (2_000_000_001..).zip(ends) {
         let token = format!("{number}:7");
         let mut process = files.start(Pid::from_raw(number).unwrap(), &token, Some("outcome"));
@@ -194,9 +194,9 @@ fn of_processes(fields: &mut Fields) {
         process.until_held();
         process.tell(format!("{end}\n").as_bytes());
         process.end();
-        waited.extend(crate::common::finish(waiter).exits(0).json());
+        lines.extend(crate::common::finish(waiter).exits(0).json());
     }
-    fields.insert("wait", keys(&waited));
+    fields.insert("wait", keys(&lines));
     let killed = run(&["kill", "--json", "--signal", "KILL", &pid(&three)]);
     fields.insert("kill", keys(&killed.exits(0).json()));
     three.wait();
