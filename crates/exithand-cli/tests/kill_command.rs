@@ -82,7 +82,11 @@ fn a_process_of_another_user_is_refused_and_not_waited_for() {
     let everybody = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(directory.path(), everybody).unwrap();
     let copy = directory.path().join("exithand");
-    std::fs::copy(exithand().get_program(), &copy).unwrap();
+    // By a program of its own: while a file is open for writing here, what other tests fork may
+    // hold it open too, and nothing can be executed that is (ETXTBSY).
+    let mut cp = Command::new("cp");
+    let copied = cp.arg(exithand().get_program()).arg(&copy).status();
+    assert!(copied.unwrap().success());
     let output = run_as(User::NOBODY, Command::new(copy))
         .args(["kill", "--timeout", "1s", &pid(&target)])
         .output();
