@@ -3,8 +3,8 @@
 use crate::sources::Source;
 
 /// Files that are read as text, and must look alike in every editor.
-pub(crate) const TEXT: [&str; 13] = [
-    "rs", "toml", "md", "txt", "tsv", "sh", "c", "h", "py", "1", "5", "7", "8",
+pub(crate) const TEXT: [&str; 15] = [
+    "rs", "toml", "md", "txt", "tsv", "sh", "c", "cpp", "h", "py", "1", "3", "5", "7", "8",
 ];
 
 /// Prose may use any letter; code and policy may not, so that what is read is what is compiled.

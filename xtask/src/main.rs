@@ -13,6 +13,7 @@ mod check;
 mod dist;
 mod fuzz;
 mod graph;
+mod header;
 mod hygiene;
 mod kernel;
 mod layering;
@@ -47,6 +48,8 @@ enum Command {
     Dist(dist::Args),
     /// Builds the probes from C with clang-14, or says whether they were built from this C.
     Bpf(bpf::Args),
+    /// Writes the C header from the sources of libexithand, or says whether it is up to date.
+    Header(header::Args),
     /// Runs every fuzz target for SECONDS each, on nightly.
     Fuzz(fuzz::Args),
     /// Prints the Debian packages the tests need, and which of them are missing.
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Dist(args) => dist::run(&args),
         Command::Bpf(args) => bpf::run(&args),
+        Command::Header(args) => header::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Packages(args) => packages::run(&args),
     };

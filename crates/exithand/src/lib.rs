@@ -43,6 +43,8 @@
 pub mod async_io;
 #[cfg(any(feature = "tokio", feature = "async-io"))]
 mod awaited;
+#[doc(hidden)]
+pub mod bindings;
 mod boot;
 mod deadline;
 mod error;

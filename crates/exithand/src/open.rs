@@ -98,29 +98,22 @@ impl ExitHandle {
     /// and `/proc`, which knows, cannot be read.
     /// Before Linux 6.9 also [`Error::Ended`], where the process was reaped already.
     pub fn from_pidfd(fd: OwnedFd) -> Result<Self, Error> {
-        let entry = proc::entry(&fd);
-        if !lies_on_pidfs(&fd)? {
-            // Before Linux 6.9 only `/proc` tells a pidfd from other descriptors.
-            entry.map_err(|errno| match errno {
-                Errno::BADF => Error::NotPidfd,
-                errno => Error::from_call("read /proc/thread-self/fdinfo", errno),
-            })?;
+        Self::from_pidfd_or_back(fd).map_err(|(error, _closed)| error)
+    }
+
+    /// Takes a pidfd, or gives the descriptor back with what is wrong about it.
+    pub(crate) fn from_pidfd_or_back(fd: OwnedFd) -> Result<Self, (Error, OwnedFd)> {
+        let described = describe(&fd).and_then(|(pid, kind)| Ok((pid, kind, name(&fd, pid)?)));
+        match described {
+            Ok((pid, kind, token)) => Ok(Self {
+                fd,
+                pid,
+                kind,
+                token,
+                known: OnceLock::new(),
+            }),
+            Err(error) => Err((error, fd)),
         }
-        let flags = fcntl_getfl(&fd).map_err(|errno| Error::from_call("fcntl", errno))?;
-        let kind = if flags.contains(OFlags::EXCL) {
-            Kind::Thread
-        } else {
-            Kind::Process
-        };
-        let pid = match (sys::pid_in_our_namespace(&fd), entry) {
-            (Ok(pid), _) => pid,
-            // Kernels before 6.13: `/proc` knows, if it is that of our own namespace.
-            (Err(Errno::NOTTY | Errno::INVAL), Ok(Entry::Pid(pid))) => {
-                proc::numbers_as_we_do().then_some(pid)
-            }
-            (Err(_), _) => None,
-        };
-        Self::new(fd, pid, kind)
     }
 
     /// Opens a child of ours. Never blocks; takes nothing from `child`, which is still to be
@@ -154,6 +147,33 @@ impl ExitHandle {
             known: OnceLock::new(),
         })
     }
+}
+
+/// Says of what a pidfd speaks.
+fn describe(fd: &OwnedFd) -> Result<(Option<Pid>, Kind), Error> {
+    if !lies_on_pidfs(fd)? {
+        // Before Linux 6.9 only `/proc` tells a pidfd from other descriptors.
+        proc::entry(fd).map_err(|errno| match errno {
+            Errno::BADF => Error::NotPidfd,
+            errno => Error::from_call("read /proc/thread-self/fdinfo", errno),
+        })?;
+    }
+    let flags = fcntl_getfl(fd).map_err(|errno| Error::from_call("fcntl", errno))?;
+    let kind = if flags.contains(OFlags::EXCL) {
+        Kind::Thread
+    } else {
+        Kind::Process
+    };
+    let pid = match sys::pid_in_our_namespace(fd) {
+        Ok(pid) => pid,
+        // Kernels before 6.13: `/proc` knows, if it is that of our own namespace.
+        Err(Errno::NOTTY | Errno::INVAL) => match proc::entry(fd) {
+            Ok(Entry::Pid(pid)) => proc::numbers_as_we_do().then_some(pid),
+            _ => None,
+        },
+        Err(_) => None,
+    };
+    Ok((pid, kind))
 }
 
 /// Opens `pid` as a process, and tells a thread id from a process that has just gone.
