@@ -116,9 +116,12 @@ fn files(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
 /// The size that apt shows, in KiB, by the rule of dpkg-gencontrol: whole KiB for each file, and one
 /// for each of the rest.
 fn size(entries: &[Entry]) -> u64 {
-    let size = |it: &Entry| match it.kind.is_file() {
-        true => it.size.div_ceil(1024),
-        false => 1,
+    let size = |it: &Entry| {
+        if it.kind.is_file() {
+            it.size.div_ceil(1024)
+        } else {
+            1
+        }
     };
     entries.iter().map(size).sum()
 }

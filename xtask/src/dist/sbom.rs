@@ -1,4 +1,4 @@
-//! The bill of materials of the static program, in the form of CycloneDX 1.5.
+//! The bill of materials of the static program, in the form of `CycloneDX` 1.5.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -237,7 +237,7 @@ fn glibc() -> anyhow::Result<Value> {
     }))
 }
 
-/// Says what CycloneDX asks for and `text` has not.
+/// Says what `CycloneDX` asks for and `text` has not.
 pub(super) fn faults(text: &str) -> Vec<String> {
     let bill: Value = match serde_json::from_str(text) {
         Ok(bill) => bill,

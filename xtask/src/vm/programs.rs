@@ -88,8 +88,8 @@ pub(crate) fn static_command(build: Build) -> anyhow::Result<PathBuf> {
             .args(["--locked", "--release"])
             .env(FLAGS, format!("{STANDING_ALONE} {flags}"));
     }
-    let mut built = cargo::build_by(command)?.into_iter();
-    let found = built.find(|it| it.target == COMMAND && it.kind == ProgramKind::Plain);
+    let mut programs = cargo::build_by(command)?.into_iter();
+    let found = programs.find(|it| it.target == COMMAND && it.kind == ProgramKind::Plain);
     Ok(found.context("cargo did not say where exithand is")?.path)
 }
 

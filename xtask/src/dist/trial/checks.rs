@@ -67,7 +67,7 @@ pub(super) const INSTALLED: [Check; 10] = [
     ),
     (
         "files_belong_to_root_and_are_as_packed",
-        r#"
+        r"
         for package in exithand libexithand0 libexithand-dev python3-exithand; do
             dpkg --verify $package
             dpkg -L $package | xargs -d '\n' -I {} find {} -maxdepth 0 \
@@ -76,7 +76,7 @@ pub(super) const INSTALLED: [Check; 10] = [
         done
         rm odd
         exithand lowmem --check-config
-        "#,
+        ",
     ),
     (
         "a_c_program_is_built_and_waits",
