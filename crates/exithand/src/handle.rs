@@ -3,6 +3,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -118,15 +119,40 @@ impl ExitHandle {
     ///
     /// As [`ExitHandle::wait`].
     pub fn wait_with(&self, options: &WaitOptions<'_>) -> Result<Option<Exit>, Error> {
+        self.block(options, None)
+    }
+
+    /// Blocks like [`ExitHandle::wait_with`], and also gives up, with `None`, once `cancel` is
+    /// readable. Reads nothing from it.
+    ///
+    /// For whoever has to answer somebody else while waiting: a signal handler that writes to a
+    /// pipe, a thread that writes to an eventfd.
+    ///
+    /// # Errors
+    ///
+    /// As [`ExitHandle::wait`].
+    pub fn wait_unless(
+        &self,
+        options: &WaitOptions<'_>,
+        cancel: BorrowedFd<'_>,
+    ) -> Result<Option<Exit>, Error> {
+        self.block(options, Some(cancel))
+    }
+
+    fn block(
+        &self,
+        options: &WaitOptions<'_>,
+        cancel: Option<BorrowedFd<'_>>,
+    ) -> Result<Option<Exit>, Error> {
         self.refuse_own()?;
         let mut state = self.state()?;
         if state == State::Alive {
-            state = self.poll(PollFlags::IN, options.deadline)?;
+            state = self.poll_unless(PollFlags::IN, options.deadline, cancel)?;
             if state == State::Alive {
                 return Ok(None);
             }
             if let Some(deadline) = self.at_end(state, options)
-                && self.poll(PollFlags::empty(), deadline)? == State::Reaped
+                && self.poll_unless(PollFlags::empty(), deadline, cancel)? == State::Reaped
             {
                 state = State::Reaped;
             }
@@ -135,8 +161,14 @@ impl ExitHandle {
             Next::Answer(exit) => Ok(Some(exit)),
             Next::AwaitReap(deadline) => {
                 // The empty mask sleeps on a zombie; `POLLIN` would spin.
-                let state = self.poll(PollFlags::empty(), deadline)?;
-                Ok(self.after_reap(state == State::Reaped, options))
+                let state = self.poll_unless(PollFlags::empty(), deadline, cancel)?;
+                let reaped = state == State::Reaped;
+                // Nothing else ends the wait before its time.
+                let is_cancelled = !reaped && deadline.remaining() != Some(Duration::ZERO);
+                if is_cancelled {
+                    return Ok(None);
+                }
+                Ok(self.after_reap(reaped, options))
             }
         }
     }
@@ -300,7 +332,21 @@ impl ExitHandle {
 
     /// Blocks until one of `events`, or the reap, is seen or `deadline` passes.
     fn poll(&self, events: PollFlags, deadline: Deadline) -> Result<State, Error> {
-        let [seen] = poll_until([(self.fd.as_fd(), events)], deadline)?;
+        self.poll_unless(events, deadline, None)
+    }
+
+    /// Blocks like [`poll`](Self::poll), and no longer than until `cancel` is readable.
+    fn poll_unless(
+        &self,
+        events: PollFlags,
+        deadline: Deadline,
+        cancel: Option<BorrowedFd<'_>>,
+    ) -> Result<State, Error> {
+        let own = (self.fd.as_fd(), events);
+        let seen = match cancel {
+            None => poll_until([own], deadline)?[0],
+            Some(cancel) => poll_until([own, (cancel, PollFlags::IN)], deadline)?[0],
+        };
         Ok(match seen {
             _ if seen.contains(PollFlags::HUP) => State::Reaped,
             _ if !seen.contains(PollFlags::IN) => State::Alive,

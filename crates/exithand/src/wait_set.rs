@@ -205,6 +205,30 @@ impl<M: Member> WaitSet<M> {
     /// [`Error::Syscall`]: a kernel out of memory. Members fetched so far stay finished and are
     /// given up: their handles are closed.
     pub fn wait(&self, count: Count, deadline: Deadline) -> Result<Vec<(Key, M)>, Error> {
+        self.block(count, deadline, None)
+    }
+
+    /// Blocks like [`WaitSet::wait`], and also gives up once `cancel` is readable. Reads nothing
+    /// from it.
+    ///
+    /// # Errors
+    ///
+    /// As [`WaitSet::wait`].
+    pub fn wait_unless(
+        &self,
+        count: Count,
+        deadline: Deadline,
+        cancel: BorrowedFd<'_>,
+    ) -> Result<Vec<(Key, M)>, Error> {
+        self.block(count, deadline, Some(cancel))
+    }
+
+    fn block(
+        &self,
+        count: Count,
+        deadline: Deadline,
+        cancel: Option<BorrowedFd<'_>>,
+    ) -> Result<Vec<(Key, M)>, Error> {
         let wanted = match count {
             Count::Any => 1,
             Count::AtLeast(count) => count,
@@ -215,8 +239,15 @@ impl<M: Member> WaitSet<M> {
             if self.fetch(&mut finished)? > 0 {
                 continue;
             }
-            let watched = [self.epoll.as_fd(), self.nobody.as_fd()];
-            let [woken, nobody] = poll_until(watched.map(|fd| (fd, PollFlags::IN)), deadline)?;
+            let watch = |fd| (fd, PollFlags::IN);
+            let (set, nobody) = (watch(self.epoll.as_fd()), watch(self.nobody.as_fd()));
+            let [woken, nobody] = match cancel {
+                None => poll_until([set, nobody], deadline)?,
+                Some(cancel) => {
+                    let [woken, nobody, _] = poll_until([set, nobody, watch(cancel)], deadline)?;
+                    [woken, nobody]
+                }
+            };
             // A member may have finished just before the last one was taken away.
             if (woken.is_empty() || !nobody.is_empty()) && self.fetch(&mut finished)? == 0 {
                 break;

@@ -1,0 +1,75 @@
+"""What the package says of itself: types, help, and what it imports."""
+
+import inspect
+import subprocess
+import sys
+from importlib import resources
+
+import exithand
+import pytest
+
+
+def run_module(*arguments):
+    done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_types_are_strict():
+    pytest.importorskip("mypy", reason="python:mypy")
+    run_module("mypy", "--strict", "-p", "exithand")
+
+
+def test_the_stubs_are_what_is_there():
+    pytest.importorskip("mypy", reason="python:mypy")
+    run_module("mypy.stubtest", "exithand")
+
+
+def test_users_can_check_their_types(tmp_path):
+    pytest.importorskip("mypy", reason="python:mypy")
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import subprocess, exithand\n"
+        "def f(child: subprocess.Popen[bytes]) -> int | None:\n"
+        "    with exithand.open(child) as handle:\n"
+        "        return handle.wait(timeout=1.5).returncode\n"
+        "async def g(pid: int) -> str:\n"
+        "    return str(await exithand.open(pid).wait_async(until='reaped'))\n"
+        "gone, alive = exithand.wait_procs([1, '1:2', exithand.open(3)])\n"
+        "exithand.open(None)  # type: ignore[arg-type]\n"
+    )
+    run_module("mypy", "--strict", str(program))
+
+
+def test_is_marked_as_typed():
+    assert resources.files(exithand).joinpath("py.typed").is_file()
+
+
+def test_all_that_is_public_is_documented():
+    for name in exithand.__all__:
+        thing = getattr(exithand, name)
+        if name == "__version__":
+            assert thing.count(".") == 2
+            continue
+        assert inspect.getdoc(thing), name
+        assert thing.__module__.startswith("exithand"), name
+        for member, value in vars(thing).items() if isinstance(thing, type) else ():
+            if not member.startswith("_"):
+                assert inspect.getdoc(value), f"{name}.{member}"
+
+
+def test_help_shows_it():
+    script = "import exithand; help(exithand); help(exithand.Handle)"
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    for words in ("without polling", "wait(self, timeout=None, *, until='ended', grace=0.1)", "EDEADLK"):
+        assert words in shown.stdout.replace("/, ", ""), words
+
+
+def test_imports_little(python):
+    script = """
+import sys
+before = set(sys.modules)
+import exithand
+print(*sorted(set(sys.modules) - before))
+"""
+    imported = set(python(script).split())
+    assert {it for it in imported if not it.startswith("exithand")} <= {"__future__"}
