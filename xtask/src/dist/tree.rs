@@ -105,7 +105,9 @@ pub(super) fn set_modes(root: &Path) -> anyhow::Result<()> {
     for entry in walk(root)?.iter().filter(|it| !it.kind.is_symlink()) {
         let path = root.join(&entry.path);
         let mode = File::open(&path)?.metadata()?.permissions().mode();
-        let is_program = entry.kind.is_dir() || mode & 0o100 != 0;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_library = name.contains(".so.") || name.ends_with(".so");
+        let is_program = entry.kind.is_dir() || mode & 0o100 != 0 && !is_library;
         set(&path, if is_program { 0o755 } else { 0o644 })?;
     }
     Ok(())

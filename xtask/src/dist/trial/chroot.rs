@@ -56,6 +56,9 @@ impl Chroot {
                 mount --bind "/dev/$device" "$1/dev/$device"
             done
             ln -s /proc/self/fd "$1/dev/fd"
+            mkdir "$1/dev/pts"
+            mount -t devpts -o newinstance,ptmxmode=0666 pts "$1/dev/pts"
+            ln -s pts/ptmx "$1/dev/ptmx"
             mount -t tmpfs run "$1/run"
             mount -t tmpfs tmp "$1/tmp"
             [ ! -e "$2" ] || cp "$2"/* "$1/tmp"
