@@ -156,7 +156,10 @@ fn storms(table: &Table) {
             _ => Goal::None,
         };
         if times[at].is_empty() {
-            table.note(&format!("# {} is not installed, or cannot start", observer.name()));
+            table.note(&format!(
+                "# {} is not installed, or cannot start",
+                observer.name()
+            ));
             continue;
         }
         let what = format!("fork, exit, reap under {}", observer.name());

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <exithand.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,14 +22,16 @@ static int failed(const char *what, int error)
 int main(int argc, char **argv)
 {
     struct exithand_exit how;
-    char text[EXITHAND_TEXT_SIZE];
+    char text[EXITHAND_TEXT_SIZE], *end = NULL;
+    long pid = argc == 2 ? strtol(argv[1], &end, 10) : 0;
     int server, result;
-    if (argc != 2) {
+    /* Not atoi(3), to which "1x" is the pid of init. */
+    if (end == NULL || *end != '\0' || pid <= 1 || pid > INT_MAX) {
         fprintf(stderr, "usage: stop_server PID\n");
         return 2;
     }
     /* From here on no other process can take the server's place. */
-    server = exithand_open(atoi(argv[1]));
+    server = exithand_open((pid_t)pid);
     if (server == -ESRCH) {
         printf("it had stopped already\n");
         return 0;

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <exithand.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +21,15 @@ static int failed(const char *what, int error)
 int main(int argc, char **argv)
 {
     struct exithand_exit how;
-    char token[EXITHAND_TOKEN_SIZE], text[EXITHAND_TEXT_SIZE];
+    char token[EXITHAND_TOKEN_SIZE], text[EXITHAND_TEXT_SIZE], *end;
     int set = exithand_set_open(), left = 0, bad = 0, result, handle, at;
     if (set < 0)
         return failed("cannot make a set", set);
     /* All are held before the first is waited for: no pid can be given to another one meanwhile. */
     for (at = 1; at < argc; at++, left++) {
-        handle = exithand_open(atoi(argv[at]));
+        long pid = strtol(argv[at], &end, 10);
+        /* Neither "12x" nor what would be cut to another number. */
+        handle = *end != '\0' || pid < 1 || pid > INT_MAX ? -EINVAL : exithand_open((pid_t)pid);
         if (handle < 0)
             return failed(argv[at], handle);
         result = exithand_set_add(set, handle, EXITHAND_UNTIL_ENDED);

@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use crate::graph::Graph;
-use crate::{Verdict, bpf, cargo, header, hygiene, layering, licences, sources, unsafe_code, vm};
+use crate::{
+    Verdict, bpf, cargo, header, hygiene, layering, licences, pidlab, sources, unsafe_code, vm,
+};
 
 /// Runs all checks, the quick ones first, and says at the end which of them failed.
 pub(crate) fn run() -> anyhow::Result<Verdict> {
@@ -31,6 +33,7 @@ pub(crate) fn run() -> anyhow::Result<Verdict> {
     judge("hygiene", texts.iter().flat_map(hygiene::faults).collect());
     judge("unsafe", unsafe_code::faults()?);
     judge("table of kernels", vm::table::check()?);
+    judge("plots of pid reuse", pidlab::faults()?);
     judge("C header", header::faults()?);
     if bpf::can_build() {
         judge("probes", bpf::faults()?);

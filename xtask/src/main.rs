@@ -19,6 +19,7 @@ mod kernel;
 mod layering;
 mod licences;
 mod packages;
+mod pidlab;
 mod sources;
 mod test;
 mod unsafe_code;
@@ -38,6 +39,8 @@ enum Command {
     Unsafe,
     /// Runs every test, then again as an unprivileged user, and compares the skips.
     Test(test::Args),
+    /// Builds the Python package and runs its tests.
+    Python(test::python::Args),
     /// Runs the tests on every kernel of the matrix, each in a virtual machine.
     Vm(vm::Args),
     /// Builds the kernel of kernel/ and holds its exithand files to the contract, in a virtual machine.
@@ -52,6 +55,8 @@ enum Command {
     Header(header::Args),
     /// Runs every fuzz target for SECONDS each, on nightly.
     Fuzz(fuzz::Args),
+    /// Simulates pid allocators and draws what docs/site/pid-reuse.md shows of it.
+    Pidlab,
     /// Prints the Debian packages the tests need, and which of them are missing.
     Packages(packages::Args),
 }
@@ -79,6 +84,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Unsafe => unsafe_code::run(),
         Command::Test(args) => test::run(&args),
+        Command::Python(args) => test::python::run(&args),
         Command::Vm(args) => vm::run(&args),
         Command::Kernel(args) => kernel::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -86,6 +92,7 @@ fn main() -> ExitCode {
         Command::Bpf(args) => bpf::run(&args),
         Command::Header(args) => header::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Pidlab => pidlab::run(),
         Command::Packages(args) => packages::run(&args),
     };
     match verdict {

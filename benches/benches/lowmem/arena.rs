@@ -4,14 +4,16 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::{
     Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, setpriority_process,
 };
 
+use crate::cost;
 use crate::killer::Killer;
 use crate::scenario::{Manner, Part, Scenario};
 
@@ -20,12 +22,17 @@ const LONGEST: Duration = Duration::from_secs(25);
 /// How long it is watched for extra kills after the first victim is gone.
 const AFTER: Duration = Duration::from_millis(1500);
 
+/// So few that they come round many times a second.
+const FEW_PIDS: &str = "420";
+
 /// A process of the arena.
 struct Player {
     child: Child,
-    pidfd: rustix::fd::OwnedFd,
+    pidfd: OwnedFd,
     part: Part,
     dead: Option<Duration>,
+    /// Where one that makes children tells of them.
+    told: BufReader<ChildStdout>,
 }
 
 /// The cgroup of whoever is frozen.
@@ -85,6 +92,10 @@ fn plain_available_mib() -> u64 {
 }
 
 fn start(part: Part) -> Player {
+    if part.manner == Manner::Storms {
+        // Each pid namespace has its own since Linux 6.14.
+        fs::write("/proc/sys/kernel/pid_max", FEW_PIDS).unwrap();
+    }
     let mut child = Command::new(env::current_exe().unwrap())
         .arg("role")
         .args([part.mib, part.grows_to, u64::from(part.threads)].map(|it| it.to_string()))
@@ -94,9 +105,8 @@ fn start(part: Part) -> Player {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    let mut told = BufReader::new(child.stdout.take().unwrap());
+    told.read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
     let pid = Pid::from_child(&child);
     fs::write(
@@ -114,10 +124,12 @@ fn start(part: Part) -> Player {
         pidfd,
         part,
         dead: None,
+        told,
     }
 }
 
-/// Runs the arena once: `right extra back gone`, times in milliseconds or -1.
+/// Runs the arena once: `right extra back gone`, times in milliseconds or -1, then microseconds that
+/// somebody waited for memory, and the killer's microseconds of CPU, switches and KiB (PSS).
 pub(crate) fn run(scenario: Scenario, killer: Killer, large: u64) -> String {
     let folder = env::temp_dir().join(format!(
         "exithand-arena-{}-{}",
@@ -139,11 +151,14 @@ pub(crate) fn run(scenario: Scenario, killer: Killer, large: u64) -> String {
     let mut daemon = killer.start(theirs, back_mib / 2, &folder);
     // It has settled once it waits for something.
     settle(daemon.id());
+    let (before, stalled) = (cost::of(daemon.id()), cost::stalled_us());
     for player in &mut players {
         // Whoever is frozen is told nothing.
         drop(player.child.stdin.as_mut().unwrap().write_all(b"go\n"));
     }
     let seen = watch(&mut players, level, back_mib);
+    let stalled = cost::stalled_us() - stalled;
+    let after = cost::of(daemon.id());
     drop(freezer);
     let pidfd = pidfd_open(Pid::from_child(&daemon), PidfdFlags::empty()).unwrap();
     pidfd_send_signal(pidfd, Signal::KILL).unwrap();
@@ -152,11 +167,16 @@ pub(crate) fn run(scenario: Scenario, killer: Killer, large: u64) -> String {
         let count = players
             .iter()
             .filter(|it| it.dead.is_some() && it.part.should_die == should);
-        i64::try_from(count.count()).unwrap()
+        u64::try_from(count.count()).unwrap()
     };
-    let extra = dead(false) + (dead(true) - scenario.enough()).max(0);
-    let right = i64::from(dead(true) >= scenario.enough() && dead(false) == 0);
-    format!("{right} {extra} {} {}", seen.0, seen.1)
+    let extra = dead(false) + dead(true).saturating_sub(scenario.enough(large));
+    let right = u64::from(seen.1 >= 0 && dead(false) == 0);
+    let (cpu, switches) = (
+        after.cpu_us.saturating_sub(before.cpu_us),
+        after.switches.saturating_sub(before.switches),
+    );
+    let (back, gone, pss) = (seen.0, seen.1, after.pss_kib);
+    format!("{right} {extra} {back} {gone} {stalled} {cpu} {switches} {pss}")
 }
 
 /// Waits until a process has slept through a hundred looks in a row.
@@ -182,11 +202,40 @@ fn tick(fds: &mut [PollFd<'_>]) {
     poll(fds, Some(&millisecond)).unwrap();
 }
 
+/// Whoever makes children has said who they are.
+fn hear_of_children(players: &mut [Player], children: &mut Vec<OwnedFd>) {
+    for player in players
+        .iter_mut()
+        .filter(|it| it.part.manner == Manner::Bombs)
+    {
+        let mut line = String::new();
+        while !player.told.buffer().is_empty() || is_readable(player.told.get_ref().as_fd()) {
+            line.clear();
+            // Nothing where the process is gone.
+            if player.told.read_line(&mut line).unwrap() == 0 {
+                break;
+            }
+            let pid = line.trim().parse().ok().and_then(Pid::from_raw);
+            children.push(pidfd_open(pid.unwrap(), PidfdFlags::empty()).unwrap());
+        }
+    }
+}
+
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    is_readable(pidfd.as_fd())
+}
+
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).unwrap() > 0
+}
+
 /// Watches deaths and memory; returns when it was back and when the first victim was gone.
 fn watch(players: &mut [Player], level: u64, back_mib: u64) -> (i64, i64) {
     let begin = Instant::now();
     let mut crossed: Option<Duration> = None;
     let (mut back, mut gone) = (None, None);
+    let mut children = Vec::new();
     while begin.elapsed() < LONGEST {
         let alive: Vec<usize> = (0..players.len())
             .filter(|it| players[*it].dead.is_none())
@@ -203,6 +252,10 @@ fn watch(players: &mut [Player], level: u64, back_mib: u64) -> (i64, i64) {
             .map(|(at, _)| *at)
             .collect();
         let now = begin.elapsed();
+        hear_of_children(players, &mut children);
+        if children.iter().any(has_ended) {
+            gone = gone.or(Some(now));
+        }
         for at in dead {
             players[at].dead = Some(now);
             if players[at].part.should_die {

@@ -13,12 +13,14 @@
 )]
 
 mod arena;
+mod cost;
 mod killer;
 mod role;
 mod scenario;
 
 use std::env;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use killer::Killer;
 use scenario::Scenario;
@@ -58,8 +60,13 @@ fn outside() {
     println!(
         "victim of {victim_mib} MiB, {runs} runs each; times in ms from crossing the level: median, worst"
     );
-    println!("| scenario | killer | right victim | extra kills | memory back | victim gone |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "then medians: ms that somebody waited for memory; the killer's CPU in ms, its switches, its PSS in KiB"
+    );
+    println!(
+        "| scenario | killer | right victim | extra kills | memory back | victim gone | stall | CPU | switches | PSS |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for scenario in Scenario::ALL
         .into_iter()
         .filter(|it| asked(&scenarios, it.word()))
@@ -79,7 +86,7 @@ fn outside() {
     }
 }
 
-/// Runs the arena once: right, extra, back, gone.
+/// Runs the arena once, and returns what [`arena::run`] says.
 fn one_run(scenario: Scenario, killer: Killer, victim_mib: u64) -> Vec<i64> {
     let output = Command::new("unshare")
         .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
@@ -100,7 +107,7 @@ fn one_run(scenario: Scenario, killer: Killer, victim_mib: u64) -> Vec<i64> {
         .split_whitespace()
         .map(|it| it.parse().unwrap())
         .collect();
-    assert_eq!(numbers.len(), 4, "{text:?} {:?}", output.status);
+    assert_eq!(numbers.len(), 8, "{text:?} {:?}", output.status);
     numbers
 }
 
@@ -132,11 +139,17 @@ fn print_row(scenario: Scenario, killer: Killer, results: &[Vec<i64>]) {
         format!("{median}, {worst}{never}")
     };
     let runs = results.len();
+    let median = |index: usize| column(index)[runs / 2];
+    let ms = |index: usize| Duration::from_micros(median(index).unsigned_abs()).as_secs_f64() * 1e3;
     println!(
-        "| {} | {} | {right} of {runs} | none in {none} of {runs}, most {most} | {} | {} |",
+        "| {} | {} | {right} of {runs} | none in {none} of {runs}, most {most} | {} | {} | {:.1} | {:.1} | {} | {} |",
         scenario.title(),
         killer.word(),
         times(2),
         times(3),
+        ms(4),
+        ms(5),
+        median(6),
+        median(7),
     );
 }

@@ -1,11 +1,16 @@
 //! The processes of the arena: this program again, playing a part.
 
-use std::io::{BufRead, Write, stdin, stdout};
+use std::env;
+use std::io::{BufRead, BufReader, Write, stdin, stdout};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
+use exithand_benches::share_memory;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 const MIB: usize = 1 << 20;
+/// The size of a bomb's children.
+const CHILD_MIB: usize = 50;
 /// Growth: so much each step.
 const STEP_MIB: usize = 5;
 /// Pause between steps, which makes 500 MB a second.
@@ -26,16 +31,24 @@ pub(crate) fn play(args: &[String]) {
         });
     }
     let mut held = vec![touched(mib)];
+    if args[3] == "shares-memory" {
+        share_memory();
+    }
     println!("ready");
     stdout().flush().unwrap();
     let mut line = String::new();
     let begun = stdin().lock().read_line(&mut line).unwrap_or(0) > 0;
-    if args[3] == "spins" {
-        thread::spawn(|| {
-            loop {
-                std::hint::spin_loop();
-            }
-        });
+    match args[3].as_str() {
+        "spins" => {
+            thread::spawn(|| {
+                loop {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        "storms" => return storm(),
+        "bombs" if begun => return bomb(grows_to),
+        _ => {}
     }
     let mut has = mib;
     while begun && has < grows_to && !has_ended(Some(PAUSE)) {
@@ -44,6 +57,33 @@ pub(crate) fn play(args: &[String]) {
     }
     while !has_ended(None) {}
     drop(held);
+}
+
+/// Starts children of [`CHILD_MIB`] until they have `all_mib`, and says who they are.
+fn bomb(all_mib: usize) {
+    let mut children: Vec<Child> = Vec::new();
+    while children.len() * CHILD_MIB < all_mib && !has_ended(Some(PAUSE)) {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["role", &CHILD_MIB.to_string(), "0", "0", "plain"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut told = BufReader::new(child.stdout.take().unwrap());
+        // One that was killed while it grew says nothing.
+        drop(told.read_line(&mut line));
+        println!("{}", child.id());
+        children.push(child);
+    }
+    while !has_ended(None) {}
+}
+
+/// Makes pids come round: short processes, one after the other.
+fn storm() {
+    while !has_ended(Some(Timespec::default())) {
+        Command::new("true").status().unwrap();
+    }
 }
 
 fn touched(mib: usize) -> Vec<u8> {

@@ -9,6 +9,9 @@ pub(crate) enum Scenario {
     TwoHogs,
     IgnoresTerm,
     Frozen,
+    Bomb,
+    SharedMemory,
+    PidStorm,
     ManySmall,
 }
 
@@ -33,6 +36,9 @@ pub(crate) enum Manner {
     HandlesTerm,
     Frozen,
     Spins,
+    SharesMemory,
+    Bombs,
+    Storms,
 }
 
 impl Manner {
@@ -41,6 +47,9 @@ impl Manner {
             Self::Plain | Self::Frozen => "plain",
             Self::HandlesTerm => "handles-term",
             Self::Spins => "spins",
+            Self::SharesMemory => "shares-memory",
+            Self::Bombs => "bombs",
+            Self::Storms => "storms",
         }
     }
 }
@@ -55,14 +64,40 @@ const BYSTANDER: Part = Part {
     manner: Manner::Plain,
 };
 
+/// A large one that nobody needs.
+fn victim(large: u64, manner: Manner) -> Part {
+    Part {
+        mib: large,
+        threads: 8,
+        adj: 600,
+        nice: 19,
+        should_die: true,
+        manner,
+        ..BYSTANDER
+    }
+}
+
+/// One that grows to `large` MiB, all there is.
+fn hog(large: u64) -> Part {
+    Part {
+        mib: large / 20,
+        grows_to: large,
+        should_die: true,
+        ..BYSTANDER
+    }
+}
+
 impl Scenario {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::OneHog,
         Self::Background,
         Self::BackgroundBusy,
         Self::TwoHogs,
         Self::IgnoresTerm,
         Self::Frozen,
+        Self::Bomb,
+        Self::SharedMemory,
+        Self::PidStorm,
         Self::ManySmall,
     ];
 
@@ -74,6 +109,9 @@ impl Scenario {
             Self::TwoHogs => "D",
             Self::IgnoresTerm => "E",
             Self::Frozen => "F",
+            Self::Bomb => "G",
+            Self::SharedMemory => "H",
+            Self::PidStorm => "I",
             Self::ManySmall => "J",
         }
     }
@@ -86,75 +124,75 @@ impl Scenario {
             Self::TwoHogs => "D two hogs at once",
             Self::IgnoresTerm => "E victim that handles SIGTERM in vain",
             Self::Frozen => "F frozen victim",
+            Self::Bomb => "G bomb of children",
+            Self::SharedMemory => "H two processes with one memory",
+            Self::PidStorm => "I pids come round quickly",
             Self::ManySmall => "J many small ones",
         }
     }
 
-    /// How many deaths are enough.
-    pub(crate) fn enough(self) -> i64 {
-        if self == Self::ManySmall { 3 } else { 1 }
+    /// The fewest deaths that cover what is needed in the end; whoever makes children has as many as
+    /// it likes.
+    pub(crate) fn enough(self, large: u64) -> u64 {
+        let parts = self.parts(large);
+        let grown: u64 = parts
+            .iter()
+            .map(|it| it.grows_to.saturating_sub(it.mib))
+            .sum();
+        match self {
+            Self::ManySmall => {
+                let needed = grown - self.margin(large) + self.comes_back(large) / 2;
+                needed.div_ceil(large / 10)
+            }
+            Self::Bomb => u64::MAX,
+            _ => 1,
+        }
     }
 
     /// All processes, sized around a large one of `large` MiB.
     pub(crate) fn parts(self, large: u64) -> Vec<Part> {
-        let small = Part {
-            mib: large / 20,
-            ..BYSTANDER
-        };
-        let victim = Part {
-            mib: large,
-            threads: 8,
-            adj: 600,
-            nice: 19,
-            should_die: true,
-            ..BYSTANDER
-        };
+        let mut parts = vec![
+            Part {
+                mib: large / 20,
+                ..BYSTANDER
+            };
+            6
+        ];
+        parts.extend(self.actors(large));
+        parts
+    }
+
+    /// Those that make the scenario what it is.
+    fn actors(self, large: u64) -> Vec<Part> {
         let foreground = Part {
             mib: large / 20,
             grows_to: large / 4,
             ..BYSTANDER
         };
-        let hog = Part {
-            mib: large / 20,
-            grows_to: large,
-            should_die: true,
-            ..BYSTANDER
+        let against = |manner| vec![victim(large, manner), foreground.clone()];
+        let beside = |others: usize, manner| {
+            let one = Part {
+                manner,
+                ..BYSTANDER
+            };
+            let mut parts = against(Manner::Plain);
+            parts.extend(vec![one; others]);
+            parts
         };
-        let mut parts = vec![small; 6];
         match self {
-            Self::OneHog => parts.push(hog),
-            Self::Background => parts.extend([victim, foreground]),
-            Self::BackgroundBusy => {
-                parts.extend([victim, foreground]);
-                parts.extend(vec![
-                    Part {
-                        manner: Manner::Spins,
-                        ..BYSTANDER
-                    };
-                    4
-                ]);
-            }
-            Self::TwoHogs => {
-                let half = Part {
-                    grows_to: large / 2,
-                    ..hog
-                };
-                parts.extend([half.clone(), half]);
-            }
-            Self::IgnoresTerm => {
-                parts.push(Part {
-                    manner: Manner::HandlesTerm,
-                    ..victim
-                });
-                parts.push(foreground);
-            }
-            Self::Frozen => {
-                parts.push(Part {
-                    manner: Manner::Frozen,
-                    ..victim
-                });
-                parts.push(foreground);
-            }
+            Self::OneHog => vec![hog(large)],
+            Self::TwoHogs => vec![hog(large / 2), hog(large / 2)],
+            Self::Background => against(Manner::Plain),
+            Self::BackgroundBusy => beside(4, Manner::Spins),
+            Self::PidStorm => beside(2, Manner::Storms),
+            Self::IgnoresTerm => against(Manner::HandlesTerm),
+            Self::Frozen => against(Manner::Frozen),
+            Self::SharedMemory => against(Manner::SharesMemory),
+            Self::Bomb => vec![Part {
+                mib: 1,
+                manner: Manner::Bombs,
+                ..hog(large)
+            }],
             Self::ManySmall => {
                 let one = Part {
                     mib: large / 10,
@@ -162,17 +200,17 @@ impl Scenario {
                     should_die: true,
                     ..BYSTANDER
                 };
-                parts.extend(vec![one; 8]);
+                let mut parts = vec![one; 8];
                 parts.push(foreground);
+                parts
             }
         }
-        parts
     }
 
     /// How far below the start the level lies, in MiB: crossed while somebody grows.
     pub(crate) fn margin(self, large: u64) -> u64 {
         match self {
-            Self::OneHog | Self::TwoHogs => large / 2,
+            Self::OneHog | Self::TwoHogs | Self::Bomb => large / 2,
             _ => large / 10,
         }
     }

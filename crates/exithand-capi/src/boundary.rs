@@ -60,7 +60,11 @@ pub(crate) fn hold(handle: c_int) -> Result<Held, Errno> {
         Ok(handle) => Ok(Held(ManuallyDrop::new(handle))),
         Err((error, lent)) => {
             let _still_open = lent.into_raw_fd();
-            Err(error.errno())
+            Err(match error.errno() {
+                // It was closed before /proc could say that it is none.
+                Errno::NOENT => Errno::BADF,
+                errno => errno,
+            })
         }
     }
 }

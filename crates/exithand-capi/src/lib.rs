@@ -15,7 +15,7 @@
 //!
 //! # Panics
 //!
-//! Every function runs in [`guard`](mod@guard), which turns a panic into `-ENOTRECOVERABLE`. That needs
+//! Every function runs in a frame (`guard.rs`) that turns a panic into `-ENOTRECOVERABLE`. That needs
 //! a build that unwinds, so the release profile of the command will not do.
 
 #![expect(
@@ -28,7 +28,7 @@
 compile_error!("a panic would take the C program down: build with `--profile library`");
 
 mod boundary;
-pub mod guard;
+mod guard;
 pub mod handle;
 pub mod outcome;
 pub mod probe;

@@ -13,6 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::limits::{descriptor_limits, raise_descriptor_limit};
 use crate::pid_space::PidSpace;
+use crate::reuse;
 
 /// Say what works on this machine, what does not, and what would help
 ///
@@ -24,6 +25,9 @@ pub struct Args {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
+    /// Tell of pids only: how soon one comes again, and how often that fools a script which polls
+    #[arg(long)]
+    reuse: bool,
 }
 
 /// How long the fork rate is measured.
@@ -35,6 +39,16 @@ const WINDOW: Duration = Duration::from_secs(1);
 ///
 /// The writer's, or a `/proc` that cannot be read.
 pub fn run(args: &Args, mut out: impl Write) -> Result<ExitCode, Failure> {
+    if args.reuse {
+        let pids = PidSpace::measure(WINDOW)?;
+        if args.json {
+            reuse::json(&pids, &mut out)?;
+        } else {
+            reuse::text(&pids, &mut out)?;
+        }
+        out.flush()?;
+        return Ok(ExitCode::Success);
+    }
     let (soft, hard) = descriptor_limits();
     raise_descriptor_limit();
     let report = Report {
@@ -110,7 +124,7 @@ fn text(report: &Report, out: &mut impl Write) -> io::Result<()> {
         writeln!(
             out,
             "  {forks:.1} started a second {when}: {}",
-            reuse(pids, forks)
+            comes_back(pids, forks)
         )?;
     }
     writeln!(
@@ -152,24 +166,13 @@ fn limit(limit: Option<u64>) -> String {
     limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string())
 }
 
-fn reuse(pids: &PidSpace, forks: f64) -> String {
+fn comes_back(pids: &PidSpace, forks: f64) -> String {
     match pids.lap(forks) {
         Some(lap) => format!(
             "a freed pid comes back within {}",
-            duration::format(coarse(lap))
+            duration::format(duration::coarse(lap))
         ),
         None => "no pid comes back".to_owned(),
-    }
-}
-
-/// Drops the digits that an estimate does not have.
-fn coarse(time: Duration) -> Duration {
-    match time.as_secs() {
-        0 => Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-        seconds @ 1..600 => Duration::from_secs(seconds),
-        seconds @ 600..36_000 => Duration::from_secs(seconds / 60 * 60),
-        seconds @ 36_000..864_000 => Duration::from_secs(seconds / 3600 * 3600),
-        seconds => Duration::from_secs(seconds / 86_400 * 86_400),
     }
 }
 

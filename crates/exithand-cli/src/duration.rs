@@ -247,6 +247,17 @@ pub fn format(duration: Duration) -> String {
     text
 }
 
+/// Drops the digits that an estimate does not have.
+pub fn coarse(time: Duration) -> Duration {
+    match time.as_secs() {
+        0 => Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        seconds @ 1..600 => Duration::from_secs(seconds),
+        seconds @ 600..36_000 => Duration::from_secs(seconds / 60 * 60),
+        seconds @ 36_000..864_000 => Duration::from_secs(seconds / 3600 * 3600),
+        seconds => Duration::from_secs(seconds / 86_400 * 86_400),
+    }
+}
+
 /// Appends a number given in thousandths, without trailing zeros.
 fn push_decimal(text: &mut String, thousandths: u128, unit: &str) {
     let digits = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);

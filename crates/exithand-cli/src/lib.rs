@@ -26,6 +26,7 @@ pub mod pid_space;
 pub mod progress;
 pub mod record;
 pub mod record_command;
+pub mod reuse;
 pub mod select;
 pub mod stats;
 mod sys;

@@ -4,11 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
+use exithand_pidlab::estimate;
 use rustix::event::poll;
 use rustix::time::{ClockId, Timespec, clock_gettime};
-
-/// Pids below this are not given out again after the first lap (`RESERVED_PIDS` in the kernel).
-const RESERVED: u64 = 300;
 
 /// Numbers of the pid space, and how fast it is used up.
 #[derive(Debug, Clone, Copy)]
@@ -51,16 +49,17 @@ impl PidSpace {
         })
     }
 
+    /// Returns how many processes and threads are started while the kernel goes once round the pid
+    /// space.
+    pub fn round(&self) -> u64 {
+        estimate::round(self.pid_max, self.alive)
+    }
+
     /// Returns how long the kernel takes to go once round the pid space at `forks` a second: what
     /// was freed just behind the last pid given out comes back then, anything else sooner. `None`
     /// where nothing is started.
     pub fn lap(&self, forks: f64) -> Option<Duration> {
-        let free = self
-            .pid_max
-            .saturating_sub(RESERVED)
-            .saturating_sub(self.alive);
-        let seconds = to_f64(free) / forks;
-        Duration::try_from_secs_f64(seconds).ok()
+        estimate::lap(self.pid_max, self.alive, forks)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::ask::buckets::{COLUMNS_MAX, Grid, Group, bucket, columns, groups};
 use crate::ask::crash_loop::{CrashLoop, crash_loops};
 use crate::ask::filter_args::{FilterArgs, TimeArgs};
 use crate::ask::gap;
+use crate::ask::loop_groups;
 use crate::ask::open::SourceArgs;
 use crate::ask::plot::{Letters, plot};
 use crate::ask::scene::Scene;
@@ -257,8 +258,8 @@ impl Report {
             );
             writeln!(out, "{}", line.trim_end())?;
         }
-        for it in &self.loops {
-            writeln!(out, "crash loop: {}", it.words(&self.scene))?;
+        for line in loop_groups::lines(&self.loops, &self.scene) {
+            writeln!(out, "{line}")?;
         }
         for it in &self.stats.gaps {
             writeln!(out, "-- {}", gap::words(it, &self.scene))?;

@@ -77,7 +77,8 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
                 ))
             })?;
             anstream::eprintln!(
-                "exithand: no recorder runs, so only your own processes are watched, and nobody tells who killed them"
+                "exithand: no recorder runs, so only your own processes are watched; \
+                 nobody tells who killed them, and one that is reaped as soon as it started is not seen"
             );
             watcher(args, Via::Store, out).follow(events)
         }

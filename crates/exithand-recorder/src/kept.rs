@@ -28,13 +28,17 @@ impl Kept {
     ///
     /// As [`StoreWriter::open`].
     pub fn open(&self, say: &Say) -> Result<Box<dyn Keep>, StoreError> {
-        let mut writer = StoreWriter::open(&self.path, self.retention)?;
-        for notice in writer.take_notices() {
-            say(&notice.to_string());
-        }
-        writer.begin(self.since)?;
+        let writer = StoreWriter::open(&self.path, self.retention)?;
+        let mut writing = Writing {
+            writer,
+            say: Arc::clone(say),
+        };
+        writing.tell();
+        let begun = writing.writer.begin(self.since);
+        writing.tell();
+        begun?;
         set_access(&self.path, self.access)?;
-        Ok(Box::new(Writing(writer)))
+        Ok(Box::new(writing))
     }
 
     /// Makes what opens the store, with the one that is open already to begin with.
@@ -52,21 +56,39 @@ impl Kept {
     }
 }
 
-struct Writing(StoreWriter);
+struct Writing {
+    writer: StoreWriter,
+    say: Say,
+}
+
+impl Writing {
+    /// Says what the administrator should know of the store: damage may show at any write.
+    fn tell(&mut self) {
+        for notice in self.writer.take_notices() {
+            (self.say)(&notice.to_string());
+        }
+    }
+}
 
 impl Keep for Writing {
     fn append(&mut self, events: &[Event]) -> Result<(), String> {
-        self.0.append(events).map_err(|error| chain(&error))
+        let appended = self.writer.append(events);
+        self.tell();
+        appended.map_err(|error| chain(&error))
     }
 
     fn mark_alive(&mut self) -> Result<(), String> {
-        self.0
-            .mark_alive(WallTime::now())
-            .map_err(|error| chain(&error))
+        let marked = self.writer.mark_alive(WallTime::now());
+        self.tell();
+        marked.map_err(|error| chain(&error))
     }
 
     fn end(self: Box<Self>) -> Result<(), String> {
-        self.0.end(WallTime::now()).map_err(|error| chain(&error))
+        let mut writing = *self;
+        // With nothing left to write, this meets whatever the end would meet.
+        let marked = writing.mark_alive();
+        let ended = writing.writer.end(WallTime::now());
+        marked.and(ended.map_err(|error| chain(&error)))
     }
 }
 

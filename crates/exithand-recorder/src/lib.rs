@@ -16,6 +16,8 @@ pub mod daemon;
 pub mod event;
 mod facts;
 pub mod filter;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod history;
 pub mod json;
 pub mod keeper;

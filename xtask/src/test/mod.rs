@@ -1,6 +1,7 @@
 //! Runs the tests, twice where that means something, and holds the skips against the table.
 
 pub(crate) mod machine;
+pub(crate) mod python;
 pub(crate) mod skips;
 pub(crate) mod tally;
 mod user;
@@ -53,6 +54,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let mut total = Report::default();
     if !(args.as_user && is_root()) {
         total.add("all tests", run_all(actor.as_deref(), &expectations)?);
+        total.add("python", python::report_of_the_system()?);
     }
     if is_root() {
         let run = user::run(&graph, actor.as_deref())?;

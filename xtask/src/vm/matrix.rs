@@ -215,7 +215,7 @@ impl Task {
             ),
             // What these try does not depend on the kernel.
             ("PROPTEST_CASES".to_owned(), "8".to_owned()),
-            ("EXITHAND_ENDS".to_owned(), "400".to_owned()),
+            ("EXITHAND_ENDS".to_owned(), "100".to_owned()),
         ]);
         task
     }

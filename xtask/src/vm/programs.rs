@@ -31,9 +31,10 @@ pub(super) const ACTOR: &str = "exithand-actor";
 pub(super) const CONFORMANCE: &str = "exithand-conformance";
 
 /// Which tests run in guests: those of a package whose names begin so.
-const TESTS: [(&str, &str); 3] = [
+const TESTS: [(&str, &str); 4] = [
     ("exithand", ""),
     ("exithand-cli", "names_"),
+    ("exithand-cli", "silent_kernel"),
     ("exithand-recorder", "sources"),
 ];
 

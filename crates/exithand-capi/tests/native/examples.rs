@@ -57,6 +57,20 @@ fn stop_server_returns_when_the_server_is_gone() {
 }
 
 #[test]
+fn what_is_no_pid_is_refused() {
+    let (_folder, stop_server) = example("stop_server");
+    for word in ["99999999x", "", "-1", "8589934591"] {
+        let output = Command::new(&stop_server).arg(word).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{word}");
+    }
+    let (_folder, wait_many) = example("wait_many");
+    for word in ["99999999x", "", "-1", "8589934591"] {
+        let output = Command::new(&wait_many).arg(word).output().unwrap();
+        assert_eq!(output.status.code(), Some(125), "{word}");
+    }
+}
+
+#[test]
 fn wait_many_tells_how_each_ended() {
     let (_folder, program) = example("wait_many");
     let mut actors = ["0", "3"].map(|status| actor(&["wait-then-exit", status]));

@@ -128,7 +128,7 @@ fn the_example_of_the_overview_exits_as_the_process_did() {
     let (example, _) = example.split_once("\n.Ed\n").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("example.c");
-    fs::write(&source, format!("#include{example}\n")).unwrap();
+    fs::write(&source, format!("#include{example}\n").replace("\\e", "\\")).unwrap();
     let program = folder.path().join("example");
     let linked = linked_to_shared();
     compile("gcc", &source, &program, &linked.each_ref().map(|it| &**it));

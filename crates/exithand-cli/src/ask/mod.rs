@@ -11,6 +11,7 @@ pub mod filter_args;
 pub mod gap;
 #[cfg(test)]
 pub(crate) mod kept;
+pub mod loop_groups;
 pub mod notify;
 pub mod open;
 pub mod own;

@@ -7,6 +7,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod contract;
 mod history;
 mod live;
 mod stage;

@@ -101,6 +101,45 @@ fn a_filter_of_ends_hides_no_loop_and_makes_none() {
 }
 
 #[test]
+fn many_crash_loops_are_a_few_lines_for_people_and_all_for_programs() {
+    let stage = Stage::with(|now| {
+        // Twelve programs, each with two loops that lie more than ten minutes apart.
+        let one = |program: u32, time: u32| {
+            let ended = ago(
+                now,
+                3000 - i64::from(time / 5) * 1800 - i64::from(time % 5) * 10,
+            );
+            let name = format!("looper{program}");
+            let pid = 600 + program * 10 + time;
+            exit(plain(pid, &name, Outcome::Exited(3), ended))
+        };
+        let all = (0..12).flat_map(|program| (0..10).map(move |time| (program, time)));
+        let mut all: Vec<(u32, u32)> = all.collect();
+        all.sort_by_key(|(program, time)| (*time, *program));
+        all.into_iter()
+            .map(|(program, time)| one(program, time))
+            .collect()
+    });
+    let text = stage.run("stats", &["--by", "name"]).exits(0).stdout;
+    let loops = text.lines().filter(|it| it.starts_with("crash loop: "));
+    let loops: Vec<&str> = loops.collect();
+    assert_eq!(loops.len(), 10, "{text}");
+    assert!(
+        loops
+            .iter()
+            .all(|it| it.contains(" failed 10 times in 2 loops between ")),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nand 2 crash loops more: --json has all\n"),
+        "{text}"
+    );
+    let json = stage.run("stats", &["--json"]).exits(0).json();
+    let loops = json.iter().filter(|it| it.get("crash_loop").is_some());
+    assert_eq!(loops.count(), 24);
+}
+
+#[test]
 fn blocks_are_for_terminals_that_have_them() {
     let stage = stage();
     let mut command = stage.command("stats", &[]);

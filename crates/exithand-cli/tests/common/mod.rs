@@ -130,9 +130,16 @@ impl Waiter {
     /// Starts `exithand wait ARGS` and returns once every target is held: then the one that does
     /// not exist is reported.
     pub fn start(args: &[&str]) -> Self {
+        let mut command = exithand();
+        command.arg("wait");
+        Self::of(command, args)
+    }
+
+    /// The same by a command that already has the word `wait`.
+    pub fn of(mut command: Command, args: &[&str]) -> Self {
         const NOBODY: &str = "2147483647";
-        let args = [&["wait", "--missing", "ok"], args, &[NOBODY]].concat();
-        let mut child = start(exithand().args(args));
+        command.args(["--missing", "ok"]).args(args).arg(NOBODY);
+        let mut child = start(&mut command);
         let out = BufReader::new(child.stdout.take().unwrap());
         let mut waiter = Self { child, out };
         assert!(waiter.read_line().contains("missing"));

@@ -8,7 +8,7 @@
 //! A number of four or more digits stands for whatever number was printed there, the same one
 //! wherever it comes back in the block. In a command, `4242` is the variable `n4242`, which a
 //! `before` sets. `...` stands for any text in a line, and alone in a line for any lines. How many
-//! blanks there are does not matter. A process that the shell has just started may still be called
+//! blanks there are does not matter; below `<!-- wrapped -->`, nor where lines end. A process that the shell has just started may still be called
 //! `sh`, whatever its name is a moment later.
 
 use std::collections::BTreeMap;
@@ -37,10 +37,19 @@ pub(crate) enum Who {
     Root,
 }
 
+/// Whether it matters where lines end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Lines {
+    #[default]
+    Kept,
+    Wrapped,
+}
+
 /// One block.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Example<'a> {
     pub(crate) who: Who,
+    pub(crate) lines: Lines,
     pub(crate) before: Vec<&'a str>,
     pub(crate) steps: Vec<Step<'a>>,
 }
@@ -57,6 +66,8 @@ impl<'a> Example<'a> {
                 example.before.push(command);
             } else if line == "<!-- root -->" {
                 example.who = Who::Root;
+            } else if line == "<!-- wrapped -->" {
+                example.lines = Lines::Wrapped;
             } else if line == "```console" {
                 let block = lines.by_ref().take_while(|it| *it != "```");
                 example.steps = steps(block);
@@ -184,6 +195,12 @@ impl Matcher {
         self.lines(shown, &printed)
     }
 
+    /// The same, wherever lines end.
+    pub(crate) fn matches_wrapped(&mut self, shown: &[&str], printed: &str) -> bool {
+        let shown = squeeze(&shown.join(" "));
+        self.line(&pieces(&shown), &squeeze(printed))
+    }
+
     fn lines(&mut self, shown: &[&str], printed: &[String]) -> bool {
         match (shown, printed) {
             ([], rest) => rest.is_empty(),
@@ -250,6 +267,7 @@ fn finds_examples_and_what_comes_before() {
     };
     let example = Example {
         who: Who::Root,
+        lines: Lines::Kept,
         before: vec!["sleep 9 &"],
         steps: vec![first, second],
     };
@@ -267,5 +285,8 @@ fn a_long_number_is_any_number_but_always_the_same() {
     assert!(same(&["a ... c"], "a b c") && !same(&["a ... c"], "a b d"));
     assert!(same(&["4242  sleep  alive"], "17 sh alive") && !same(&["a b c"], "a x c"));
     assert!(same(&["a..."], "a") && same(&["a ...b"], "a /x/b"));
+    let wrapped =
+        |shown: &[&str], printed: &str| Matcher::default().matches_wrapped(shown, printed);
+    assert!(wrapped(&["a ... 4242", "c"], "a b\nx 17 c\n") && !wrapped(&["a", "c"], "a b c"));
     assert_eq!(with_variables("wait 4242 137"), "wait ${n4242} 137");
 }

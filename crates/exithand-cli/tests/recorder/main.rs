@@ -4,7 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod failures;
+mod machine;
 mod outcomes;
 mod recorder;
 mod stream;
+mod unrecorded;
 mod users;

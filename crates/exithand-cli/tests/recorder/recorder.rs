@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
 
 use exithand::{ExitHandle, Signal};
@@ -17,6 +17,8 @@ use crate::common::{exithand, start};
 /// A running recorder; ended when dropped.
 pub(crate) struct Recorder {
     folder: TempDir,
+    /// Where the store is in the folder.
+    store: &'static str,
     child: Option<Child>,
     stderr: Option<BufReader<ChildStderr>>,
 }
@@ -29,20 +31,61 @@ impl Recorder {
 
     /// Starts one whose store and socket are in this folder.
     pub(crate) fn start_in(folder: TempDir, options: &[&str]) -> Self {
-        // Other users connect, too.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let mut recorder = Self {
-            folder,
-            child: None,
-            stderr: None,
-        };
+        let mut recorder = Self::prepare(folder, "history.db");
         recorder.start_again(options);
         recorder
     }
 
+    /// Starts one in a mount namespace of its own, after a shell script that finds the folder `disk`,
+    /// where the store will be, as `$disk`. Needs root.
+    pub(crate) fn start_behind(script: &str) -> Self {
+        let mut recorder = Self::prepare_disk();
+        let mut command = recorder.behind(script);
+        recorder.run(&mut command);
+        recorder
+    }
+
+    /// One that is not started yet, with its store in the folder `disk`.
+    pub(crate) fn prepare_disk() -> Self {
+        let recorder = Self::prepare(tempfile::tempdir().unwrap(), "disk/history.db");
+        fs::create_dir(recorder.folder().join("disk")).unwrap();
+        recorder
+    }
+
+    /// The command that [`start_behind`](Self::start_behind) runs.
+    pub(crate) fn behind(&self, script: &str) -> Command {
+        let mut command = Command::new("unshare");
+        command.args([
+            "--mount",
+            "sh",
+            "-ec",
+            &format!("{script}; exec \"$@\""),
+            "sh",
+        ]);
+        command.arg(exithand().get_program()).args(self.arguments());
+        command.env("disk", self.folder().join("disk"));
+        command.env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
+    fn prepare(folder: TempDir, store: &'static str) -> Self {
+        // Other users connect, too.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        Self {
+            folder,
+            store,
+            child: None,
+            stderr: None,
+        }
+    }
+
     /// Starts one on the store and socket of the one that has ended.
     pub(crate) fn start_again(&mut self, options: &[&str]) {
-        let mut child = start(exithand().args(self.arguments()).args(options));
+        self.run(exithand().args(self.arguments()).args(options));
+    }
+
+    fn run(&mut self, command: &mut Command) {
+        let mut child = start(command);
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
@@ -65,7 +108,7 @@ impl Recorder {
     }
 
     pub(crate) fn store(&self) -> PathBuf {
-        self.folder().join("history.db")
+        self.folder().join(self.store)
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

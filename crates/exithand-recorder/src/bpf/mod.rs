@@ -28,6 +28,17 @@ use crate::clock::Clock;
 use crate::{Event, Fill, Gap, LossCause, Source, SourceName, WallTime};
 
 pub(crate) use self::assemble::words;
+
+/// Says what a record of the ring holds.
+pub(crate) fn describe(bytes: &[u8]) -> String {
+    format!("{:?}", wire::parse(bytes))
+}
+
+/// Says what a tracepoint hands over, by the kernel's types.
+pub(crate) fn describe_types(bytes: &[u8], tracepoint: &str) -> String {
+    let types = btf::Types::new(bytes);
+    format!("{:?}", types.and_then(|it| it.tracepoint(tracepoint)))
+}
 pub use self::error::{BpfError, Missing};
 
 /// How the probes hold on to the kernel.

@@ -19,6 +19,11 @@ mod event;
 
 pub use self::event::{Event, Kinds};
 
+/// Says what a message holds.
+pub(crate) fn describe(datagram: &[u8]) -> String {
+    format!("{:?}", parse(datagram))
+}
+
 /// The connector's multicast group for process events (`CN_IDX_PROC`), as a mask.
 const PROC_GROUP: u32 = 1;
 /// An event takes 76 bytes.

@@ -24,6 +24,13 @@ use crate::proc_connector::{ConnectorError, LifeWatch, record};
 use crate::record::status_outcome;
 use crate::{Event, Parent, Source, SourceName, Usage};
 
+/// Says what a message holds, for whichever family it is.
+pub(crate) fn describe(datagram: &[u8]) -> String {
+    let kind = datagram.get(4..6).and_then(|it| it.try_into().ok());
+    let family = kind.map_or(0, u16::from_ne_bytes);
+    format!("{:?}", wire::parse(datagram, family))
+}
+
 /// Why task statistics cannot be used here.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -5,9 +5,9 @@ use std::process::ExitStatus;
 
 use exithand::{Outcome, Token};
 use exithand_recorder::ExitRecord;
-use exithand_testkit::{Actor, actor, need};
+use exithand_testkit::{Actor, actor, at_most, need};
 
-use crate::watch::{Watch, Way, at_most, kill, token_of};
+use crate::watch::{Watch, Way, kill, token_of};
 
 /// Makes a ready actor end.
 type End = fn(&mut Actor);

@@ -1,9 +1,9 @@
 //! Order, and what becomes of records that nobody reads.
 
 use exithand_recorder::LossCause;
-use exithand_testkit::{Actor, Pid, actor, need};
+use exithand_testkit::{Actor, Pid, actor, at_most, need};
 
-use crate::watch::{Way, at_most, pidfd, token_of, until_ended};
+use crate::watch::{Way, pidfd, token_of, until_ended};
 
 #[test]
 fn a_record_is_there_when_the_pidfd_is_readable() {

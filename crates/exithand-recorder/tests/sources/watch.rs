@@ -58,14 +58,6 @@ impl Way {
     }
 }
 
-/// How many processes a test has, which is `count` unless `EXITHAND_ENDS` allows fewer: for machines
-/// on which a process takes long.
-pub(crate) fn at_most(count: u32) -> u32 {
-    let allowed = std::env::var("EXITHAND_ENDS");
-    let allowed = allowed.ok().and_then(|it| it.parse().ok());
-    allowed.unwrap_or(u32::MAX).min(count)
-}
-
 pub(crate) struct Watch {
     source: Box<dyn Source>,
     pub(crate) exits: Vec<ExitRecord>,

@@ -3,7 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
+use exithand_recorder::WallTime;
+use exithand_recorder::keeper::Say;
+use exithand_recorder::kept::Kept;
 use exithand_recorder::store::{
     Access, Notice, Retention, Store, StoreError, StoreWriter, set_access,
 };
@@ -85,6 +89,36 @@ fn damage_that_shows_later_loses_no_new_record() {
     let query = crate::support::oldest_first(exithand_recorder::Filter::default());
     let seen = exithand_recorder::History::query(&reader, &query).unwrap();
     assert_eq!(seen.records.last(), Some(&newest));
+}
+
+#[test]
+fn damage_that_shows_later_is_said_to_the_administrator() {
+    let folder = filled(5000);
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&said);
+    let say: Say = Arc::new(move |text| heard.lock().unwrap().push(text.to_owned()));
+    let kept = Kept {
+        path: folder.store(),
+        retention: Retention::default(),
+        access: Access::Owner,
+        since: WallTime::now(),
+    };
+    let mut keep = kept.open(&say).unwrap();
+    assert!(said.lock().unwrap().is_empty());
+    let length = fs::metadata(folder.store()).unwrap().len();
+    let behind_the_first_page = usize::try_from(length).unwrap() - 4096;
+    overwrite(&folder.store(), 4096, behind_the_first_page);
+    let mut number = 5000;
+    while aside(&folder).is_empty() {
+        keep.append(&plains(number..number + 1000)).unwrap();
+        number += 1000;
+        assert!(number < 200_000, "the damage never showed");
+    }
+    let said = said.lock().unwrap().clone();
+    assert!(said[0].contains(" is damaged ("), "{said:?}");
+    assert!(said[0].contains("set aside as "), "{said:?}");
+    assert_eq!(said.len(), 1, "{said:?}");
+    keep.end().unwrap();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use exithand::{
     Deadline, Error, ExitHandle, Outcome, Pid, Source, State, Until, WaitOptions, WaitSet,
 };
-use exithand_testkit::Need;
+use exithand_testkit::{Need, at_most};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::process::{Held, crowd};
@@ -166,10 +166,10 @@ pub(crate) fn two_tasks_on_one_handle<R: Runtime>(_test: &str) {
 }
 
 pub(crate) fn a_thousand_at_once<R: Runtime>(test: &str) {
-    const COUNT: usize = 1000;
+    let count = usize::try_from(at_most(1000)).unwrap();
     needs!(test, Need::Descriptors(4096));
     allow_descriptors(4096);
-    let (mut children, release) = crowd(COUNT);
+    let (mut children, release) = crowd(count);
     let exits = R::block_on(async {
         let watch = |child: &Held| R::Handle::watch(child.handle());
         let handles: Vec<R::Handle> = children.iter().map(watch).collect();
@@ -180,7 +180,7 @@ pub(crate) fn a_thousand_at_once<R: Runtime>(test: &str) {
         drop(release);
         all(ends.into_iter().map(Counted::into_future)).await
     });
-    assert_eq!(exits.len(), COUNT);
+    assert_eq!(exits.len(), count);
     let mut told: Vec<_> = exits.into_iter().map(|exit| exit.unwrap()).collect();
     told.sort_by_key(|exit| exit.token.pid().unwrap().as_raw_nonzero());
     children.sort_by_key(|child| child.pid().as_raw_nonzero());
