@@ -158,6 +158,24 @@ pub(crate) fn build_by(mut command: Command) -> anyhow::Result<Vec<Program>> {
     Ok(programs)
 }
 
+/// Builds as `command` says, and lists all files built or found fresh.
+pub(crate) fn files(command: &mut Command) -> anyhow::Result<Vec<PathBuf>> {
+    #[derive(Deserialize)]
+    struct Artefact {
+        filenames: Vec<PathBuf>,
+    }
+    let mut files = Vec::new();
+    command.arg("--message-format=json-render-diagnostics");
+    let status = each_line(command, |line| {
+        // Other kinds of message lack the field.
+        files.extend(serde_json::from_str(line).map_or(vec![], |it: Artefact| it.filenames));
+    })?;
+    if !status.success() {
+        bail!("{} ended with {status}", name(command));
+    }
+    Ok(files)
+}
+
 /// The program that one line of cargo's JSON messages speaks of, if it speaks of one.
 fn program(line: &str) -> Option<Program> {
     #[derive(Deserialize)]

@@ -7,8 +7,10 @@
 
 mod bench;
 mod bpf;
+mod cache;
 mod cargo;
 mod check;
+mod dist;
 mod docs;
 mod fuzz;
 mod graph;
@@ -48,6 +50,8 @@ enum Command {
     Kernel(kernel::Args),
     /// Runs the benchmarks whose names contain one of NAME; all of them without a name.
     Bench(bench::Args),
+    /// Makes Debian packages and a tarball in target/dist, and tries them if asked to.
+    Dist(dist::Args),
     /// Builds the probes from C with clang-14, or says whether they were built from this C.
     Bpf(bpf::Args),
     /// Writes the C header from the sources of libexithand, or says whether it is up to date.
@@ -88,6 +92,7 @@ fn main() -> ExitCode {
         Command::Vm(args) => vm::run(&args),
         Command::Kernel(args) => kernel::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Dist(args) => dist::run(&args),
         Command::Bpf(args) => bpf::run(&args),
         Command::Header(args) => header::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),

@@ -19,7 +19,7 @@ use self::skips::{Coverage, Table};
 use self::tally::Tally;
 use crate::cargo::{self, EVERYTHING, ProgramKind};
 use crate::graph::Graph;
-use crate::{Verdict, packages};
+use crate::{Verdict, dist, packages};
 
 /// The program of the test kit that plays processes with known ends.
 const ACTOR: (&str, &str) = ("exithand-testkit", "exithand-actor");
@@ -63,6 +63,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
             "as a user",
             run.report(&expectations, &machine, Coverage::Part),
         );
+    }
+    if !args.as_user {
+        total.add("packages", dist::trial::run(dist::Build::Quick)?);
     }
     Ok(total.print())
 }

@@ -1,6 +1,5 @@
 //! Kernels out of Debian packages, kept outside of the checkout.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,17 +19,9 @@ struct Candidate {
     needs: Option<String>,
 }
 
-/// Where kernels are kept: `$XDG_CACHE_HOME/exithand/kernels`, or `~/.cache/exithand/kernels`.
+/// Where kernels are kept.
 pub(crate) fn cache() -> anyhow::Result<PathBuf> {
-    let variable = |name| {
-        env::var_os(name)
-            .filter(|it| !it.is_empty())
-            .map(PathBuf::from)
-    };
-    let base = variable("XDG_CACHE_HOME")
-        .or_else(|| variable("HOME").map(|it| it.join(".cache")))
-        .context("no place for kernels: set XDG_CACHE_HOME or HOME")?;
-    Ok(base.join("exithand/kernels"))
+    crate::cache::folder("kernels")
 }
 
 /// The kernel of `package`, out of the cache where that version is there.

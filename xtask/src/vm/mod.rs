@@ -21,6 +21,7 @@ use clap::Args as ClapArgs;
 pub(crate) use self::debian::cache;
 use self::kernels::{Files, Kernel};
 use self::matrix::{Extent, Findings};
+pub(crate) use self::programs::{ensure_static, static_command};
 use crate::test::Report;
 use crate::{Verdict, packages};
 

@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 use crate::cargo::{self, Program, ProgramKind};
+use crate::dist::{self, Build};
 use crate::graph::Graph;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -21,6 +22,9 @@ const PACKAGES: [&str; 6] = [
     "exithand-testkit",
     "exithand-vm",
 ];
+/// Where cargo looks for flags of the compiler.
+const FLAGS: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS";
+const STANDING_ALONE: &str = "-C target-feature=+crt-static";
 const INIT: &str = "exithand-vm-init";
 pub(super) const COMMAND: &str = "exithand";
 pub(super) const ACTOR: &str = "exithand-actor";
@@ -76,6 +80,20 @@ pub(super) fn build() -> anyhow::Result<Programs> {
     })
 }
 
+/// Builds the command alone, to be given to users.
+pub(crate) fn static_command(build: Build) -> anyhow::Result<PathBuf> {
+    let mut command = command("build", ["--bin", COMMAND]);
+    if build == Build::Release {
+        let flags = dist::remapping().join(" ");
+        command
+            .args(["--locked", "--release"])
+            .env(FLAGS, format!("{STANDING_ALONE} {flags}"));
+    }
+    let mut programs = cargo::build_by(command)?.into_iter();
+    let found = programs.find(|it| it.target == COMMAND && it.kind == ProgramKind::Plain);
+    Ok(found.context("cargo did not say where exithand is")?.path)
+}
+
 /// Builds the init alone.
 pub(super) fn build_init() -> anyhow::Result<PathBuf> {
     let mut built = cargo::build_by(command("build", ["--bin", INIT]))?.into_iter();
@@ -99,8 +117,7 @@ fn command<'a>(what: &'a str, args: impl IntoIterator<Item = &'a str>) -> Comman
     command
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    let flags = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS";
-    command.env(flags, "-C target-feature=+crt-static");
+    command.env(FLAGS, STANDING_ALONE);
     for profile in ["DEV", "TEST"] {
         // A guest reads every byte of them into its memory.
         command
@@ -136,7 +153,7 @@ fn is_wanted(graph: &Graph, program: &Program) -> bool {
 }
 
 /// Fails for a program that needs libraries which no guest has.
-pub(super) fn ensure_static(program: &Path) -> anyhow::Result<()> {
+pub(crate) fn ensure_static(program: &Path) -> anyhow::Result<()> {
     let mut start = Vec::new();
     File::open(program)
         .and_then(|it| it.take(4096).read_to_end(&mut start))
