@@ -122,7 +122,9 @@ fn command<'a>(what: &'a str, args: impl IntoIterator<Item = &'a str>) -> Comman
         // A guest reads every byte of them into its memory.
         command
             .env(format!("CARGO_PROFILE_{profile}_DEBUG"), "0")
-            .env(format!("CARGO_PROFILE_{profile}_STRIP"), "symbols");
+            .env(format!("CARGO_PROFILE_{profile}_STRIP"), "symbols")
+            // There every instruction is emulated.
+            .env(format!("CARGO_PROFILE_{profile}_OPT_LEVEL"), "1");
     }
     command
 }
