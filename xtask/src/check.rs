@@ -4,7 +4,8 @@ use std::process::Command;
 
 use crate::graph::Graph;
 use crate::{
-    Verdict, bpf, cargo, header, hygiene, layering, licences, pidlab, sources, unsafe_code, vm,
+    Verdict, bpf, cargo, docs, header, hygiene, layering, licences, pidlab, sources, unsafe_code,
+    vm,
 };
 
 /// Runs all checks, the quick ones first, and says at the end which of them failed.
@@ -31,6 +32,7 @@ pub(crate) fn run() -> anyhow::Result<Verdict> {
     }
     let texts = sources::read(cargo::root(), &hygiene::TEXT)?;
     judge("hygiene", texts.iter().flat_map(hygiene::faults).collect());
+    judge("links", docs::faults()?);
     judge("unsafe", unsafe_code::faults()?);
     judge("table of kernels", vm::table::check()?);
     judge("plots of pid reuse", pidlab::faults()?);

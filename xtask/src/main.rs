@@ -11,6 +11,7 @@ mod cache;
 mod cargo;
 mod check;
 mod dist;
+mod docs;
 mod fuzz;
 mod graph;
 mod header;
@@ -35,6 +36,8 @@ use clap::Parser;
 enum Command {
     /// Checks format, lints, docs, layering, licences, hygiene and the places of `unsafe`.
     Check,
+    /// Checks the links of all documents, and builds the site where mdbook is installed.
+    Docs,
     /// Prints every `unsafe` with its place, and whether its file may hold it.
     Unsafe,
     /// Runs every test, then again as an unprivileged user, and compares the skips.
@@ -82,6 +85,7 @@ impl Verdict {
 fn main() -> ExitCode {
     let verdict = match Command::parse() {
         Command::Check => check::run(),
+        Command::Docs => docs::run(),
         Command::Unsafe => unsafe_code::run(),
         Command::Test(args) => test::run(&args),
         Command::Python(args) => test::python::run(&args),

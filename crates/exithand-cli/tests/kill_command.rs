@@ -7,7 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use common::{Ran, exithand, gone, pid, run, run_with_input};
-use exithand_testkit::{Actor, Cgroup, Hierarchy, Need, User, actor, actor_command, need, run_as};
+use exithand_testkit::{
+    Actor, Cgroup, Hierarchy, Need, User, actor, actor_command, copy_program, need, run_as,
+};
 
 #[test]
 fn waits_until_the_targets_are_gone_and_says_how() {
@@ -82,7 +84,7 @@ fn a_process_of_another_user_is_refused_and_not_waited_for() {
     let everybody = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(directory.path(), everybody).unwrap();
     let copy = directory.path().join("exithand");
-    std::fs::copy(exithand().get_program(), &copy).unwrap();
+    copy_program(exithand().get_program(), &copy);
     let output = run_as(User::NOBODY, Command::new(copy))
         .args(["kill", "--timeout", "1s", &pid(&target)])
         .output();

@@ -13,8 +13,8 @@ use std::process::{Child, Command, Stdio};
 
 use common::{Ran, exithand, finish, pid, start};
 use exithand_testkit::{
-    Actor, Need, User, actor, actor_command, need, open_fuse_to_all, run_as, run_isolated,
-    test_name,
+    Actor, Need, User, actor, actor_command, copy_program, need, open_fuse_to_all, run_as,
+    run_isolated, test_name,
 };
 use rustix::mount::mount_bind;
 use tempfile::TempDir;
@@ -40,9 +40,9 @@ impl Home {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let program = folder.path().join("exithand");
-        fs::copy(exithand().get_program(), program).unwrap();
+        copy_program(exithand().get_program(), program);
         let actor = folder.path().join("actor");
-        fs::copy(actor_command(&[]).get_program(), actor).unwrap();
+        copy_program(actor_command(&[]).get_program(), actor);
         chown(folder.path(), Some(USER.uid), Some(USER.gid)).unwrap();
         Self(folder)
     }

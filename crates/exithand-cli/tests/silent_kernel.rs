@@ -22,8 +22,10 @@ use exithand_testkit::{Actor, Need, Pid, actor, need};
 use recorder::Recorder;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
-/// How a process is made to end, and the words for it.
-const ENDS: [(&[&str], fn(&mut Actor), &str); 3] = [
+/// An actor's part, what makes it end, and the words for how it ended.
+type End = (&'static [&'static str], fn(&mut Actor), &'static str);
+
+const ENDS: [End; 3] = [
     (&["wait-then-exit", "4"], Actor::release, "exited 4"),
     (&["hang"], Actor::kill, "killed 9 KILL"),
     (&["leader-then-exit-group"], Actor::release, "exited 7"),

@@ -3,9 +3,12 @@
 import faulthandler
 import os
 import subprocess
+import sys
 
 import pytest
 from support import Stranger, child_that_waits
+
+collect_ignore = ["test_mypy.py"] if sys.version_info < (3, 10) else []
 
 #: A test that hangs is ended, with all stacks shown, after so many seconds.
 PATIENCE = 120
@@ -47,8 +50,6 @@ def python(tmp_path):
     """Runs a script in an interpreter of its own; returns what it wrote."""
 
     def run(script, *args, code=0, before=()):
-        import sys
-
         path = tmp_path / "script.py"
         path.write_text(script)
         environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}

@@ -30,14 +30,6 @@ def test_none_is_long():
         assert len(example.read_text().splitlines()) < 60, example
 
 
-def test_types_of_the_examples():
-    pytest.importorskip("mypy", reason="python:mypy")
-    for example in EXAMPLES.glob("*.py"):
-        command = [sys.executable, "-m", "mypy", "--strict", example]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.parametrize("example", ["wait_for_any.py", "stop_politely.py", "supervise.py"])
 def test_wrong_usage_prints_the_usage(example):
     code, out, error = finish(start(example))

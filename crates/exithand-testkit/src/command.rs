@@ -1,6 +1,8 @@
 //! How a command is run: as whom, and with how many descriptors.
 
+use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use crate::sys;
@@ -32,6 +34,25 @@ impl User {
 pub fn run_as(user: User, mut command: Command) -> Command {
     command.uid(user.uid).gid(user.gid);
     command
+}
+
+/// Copies a program, to where other users reach it.
+///
+/// Another program does it: while a file is open for writing here, children of other tests may hold
+/// it open too, and then it cannot be executed (`ETXTBSY`).
+///
+/// # Panics
+///
+/// Where it cannot be copied.
+pub fn copy_program(program: impl AsRef<OsStr>, to: impl AsRef<Path>) {
+    let (program, to) = (program.as_ref(), to.as_ref());
+    let copied = Command::new("cp").arg(program).arg(to).status();
+    assert!(
+        copied.is_ok_and(|it| it.success()),
+        "copy {} to {}",
+        program.display(),
+        to.display()
+    );
 }
 
 /// Has `command` run with soft and hard `RLIMIT_NOFILE` lowered to `limit`.

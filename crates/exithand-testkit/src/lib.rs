@@ -32,7 +32,7 @@ mod wait;
 pub use actor::{Actor, actor, actor_command};
 pub use apart::{Apart, listen, play_apart, run_apart, say};
 pub use cgroup::{Cgroup, Hierarchy};
-pub use command::{User, run_as, with_descriptor_limit};
+pub use command::{User, copy_program, run_as, with_descriptor_limit};
 pub use crowd::at_most;
 pub use fake_files::{FakeFiles, FakeProcess};
 pub use fuse::open_fuse_to_all;

@@ -190,11 +190,11 @@ fn of_processes(fields: &mut Fields) {
         let mut process = files.start(Pid::from_raw(number).unwrap(), &token, Some("outcome"));
         let via = files.root().to_str().unwrap();
         let args = ["wait", "--json", "--via", via, &number.to_string()];
-        let waiter = start(crate::common::exithand().args(args));
+        let command = start(crate::common::exithand().args(args));
         process.until_held();
         process.tell(format!("{end}\n").as_bytes());
         process.end();
-        waited.extend(crate::common::finish(waiter).exits(0).json());
+        waited.extend(crate::common::finish(command).exits(0).json());
     }
     fields.insert("wait", keys(&waited));
     let killed = run(&["kill", "--json", "--signal", "KILL", &pid(&three)]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use exithand::{ExitHandle, Outcome, Signal};
 use exithand_cli::kill::{End, KillError, Note, Scope, Survivors, Unwatchable, Watch, run};
-use exithand_testkit::{Need, Pid, User, need, run_as, run_isolated, test_name};
+use exithand_testkit::{Need, Pid, User, copy_program, need, run_as, run_isolated, test_name};
 
 use crate::stage::{Stage, handle, outcomes, request};
 
@@ -270,7 +270,7 @@ fn a_process_of_another_user_is_named_and_not_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     let program = directory.path().join("test");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    copy_program(std::env::current_exe().unwrap(), &program);
     let mut command = Command::new(&program);
     command
         .args([test_name!(), "--exact"])

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
-use exithand_testkit::{Need, User, need, run_as};
+use exithand_testkit::{Need, User, copy_program, need, run_as};
 
 use crate::common::{Ran, exithand, finish, run, start};
 use crate::recorder::Recorder;
@@ -81,7 +81,7 @@ fn without_privilege_it_says_what_is_missing() {
     need!(Need::OtherUsers);
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("exithand");
-    fs::copy(exithand().get_program(), &program).unwrap();
+    copy_program(exithand().get_program(), &program);
     let own = folder.path().join("own");
     fs::create_dir(&own).unwrap();
     std::os::unix::fs::chown(&own, Some(65534), Some(65534)).unwrap();

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Command;
 
-use exithand_testkit::{Need, User, actor, need, run_as};
+use exithand_testkit::{Need, User, actor, copy_program, need, run_as};
 
 use crate::common::{exithand, finish, pid, run, start};
 use crate::recorder::Recorder;
@@ -134,7 +134,7 @@ fn files_are_served_whether_the_recorder_is_there_or_not() {
 /// The same command, by a copy of the program that other users reach.
 fn copied(recorder: &Recorder, command: &Command) -> Command {
     let program = recorder.folder().join("exithand");
-    std::fs::copy(command.get_program(), &program).unwrap();
+    copy_program(command.get_program(), &program);
     let mut copy = Command::new(program);
     copy.args(command.get_args());
     copy

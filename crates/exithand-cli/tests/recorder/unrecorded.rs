@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use exithand_testkit::{Need, Pid, User, need, run_as, wait_zombie};
+use exithand_testkit::{Need, Pid, User, copy_program, need, run_as, wait_zombie};
 use tempfile::TempDir;
 
 use crate::common::{exithand, finish, start};
@@ -14,8 +14,8 @@ fn folder() -> TempDir {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::copy(exithand().get_program(), folder.path().join("exithand")).unwrap();
-    fs::copy("/bin/sh", folder.path().join("watched-shell")).unwrap();
+    copy_program(exithand().get_program(), folder.path().join("exithand"));
+    copy_program("/bin/sh", folder.path().join("watched-shell"));
     folder
 }
 

@@ -15,7 +15,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use exithand_fs::{Access, Options, StatusPolicy, serve};
-use exithand_testkit::{Apart, User, actor_command, play_apart, run_as, say};
+use exithand_testkit::{Apart, User, actor_command, copy_program, play_apart, run_as, say};
 use rustix::mount::{UnmountFlags, unmount};
 use tempfile::TempDir;
 
@@ -66,7 +66,7 @@ impl Served {
         let program = tempfile::tempdir().unwrap();
         open_to_all(program.path());
         let copy = program.path().join("server");
-        fs::copy(env::current_exe().unwrap(), &copy).unwrap();
+        copy_program(env::current_exe().unwrap(), &copy);
         let mut server = Apart::start(test, |command| {
             let mut own = Command::new(&copy);
             own.args(command.get_args()).current_dir("/");
@@ -144,9 +144,9 @@ impl Suite {
         open_to_all(directory.path());
         let built = || OsString::from(env!("CARGO_BIN_EXE_exithand-conformance"));
         let suite = env::var_os("CARGO_BIN_EXE_exithand-conformance").unwrap_or_else(built);
-        fs::copy(suite, directory.path().join("suite")).unwrap();
+        copy_program(suite, directory.path().join("suite"));
         let actor = actor_command(&[]);
-        fs::copy(actor.get_program(), directory.path().join("exithand-actor")).unwrap();
+        copy_program(actor.get_program(), directory.path().join("exithand-actor"));
         Self(directory)
     }
 

@@ -1,7 +1,7 @@
 //! Waits for the processes whose pids are given, all at once, and says how each ended.
 //!
 //! ```console
-//! $ cargo run --features tokio --example tokio -- 4242 4243
+//! $ cargo run -p exithand-examples --bin wait_tokio -- 4242 4243
 //! 4243:918274 exited 0
 //! 4242:918273 killed 15 TERM
 //! ```
@@ -18,6 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut waits = JoinSet::new();
     for argument in std::env::args().skip(1) {
         let pid = Pid::from_raw(argument.parse()?).ok_or("0 is no pid")?;
+        // From here on no other process can take its place.
         let handle = AsyncExitHandle::new(ExitHandle::open(pid)?)?;
         waits.spawn(async move { handle.ended().await });
     }

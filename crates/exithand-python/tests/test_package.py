@@ -1,4 +1,4 @@
-"""What the package says of itself: types, help, and what it imports."""
+"""What the package says of itself: help, and what it imports."""
 
 import inspect
 import subprocess
@@ -6,38 +6,6 @@ import sys
 from importlib import resources
 
 import exithand
-import pytest
-
-
-def run_module(*arguments):
-    done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_types_are_strict():
-    pytest.importorskip("mypy", reason="python:mypy")
-    run_module("mypy", "--strict", "-p", "exithand")
-
-
-def test_the_stubs_are_what_is_there():
-    pytest.importorskip("mypy", reason="python:mypy")
-    run_module("mypy.stubtest", "exithand")
-
-
-def test_users_can_check_their_types(tmp_path):
-    pytest.importorskip("mypy", reason="python:mypy")
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import subprocess, exithand\n"
-        "def f(child: subprocess.Popen[bytes]) -> int | None:\n"
-        "    with exithand.open(child) as handle:\n"
-        "        return handle.wait(timeout=1.5).returncode\n"
-        "async def g(pid: int) -> str:\n"
-        "    return str(await exithand.open(pid).wait_async(until='reaped'))\n"
-        "gone, alive = exithand.wait_procs([1, '1:2', exithand.open(3)])\n"
-        "exithand.open(None)  # type: ignore[arg-type]\n"
-    )
-    run_module("mypy", "--strict", str(program))
 
 
 def test_is_marked_as_typed():
