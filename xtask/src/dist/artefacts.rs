@@ -56,7 +56,7 @@ fn release() -> anyhow::Result<Vec<PathBuf>> {
     for (profile, package) in [
         ("release", "exithand-cli"),
         ("library", "exithand-capi"),
-        ("python", "exithand-python"),
+        ("library", "exithand-python"),
     ] {
         let args = ["build", "--locked", "--profile", profile, "-p", package];
         files.extend(cargo::files(&mut anywhere(cargo::command(args)))?);
