@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use exithand::{Count, Deadline, ExitHandle, Outcome, Until, WaitOptions, WaitSet};
-use exithand_testkit::actor;
+use exithand_testkit::{Need, actor, need};
 
 /// The end of a pipe that is readable from now on.
 fn called_off() -> PipeReader {
@@ -32,11 +32,24 @@ fn a_wait_that_is_called_off_gives_up() {
     assert_eq!(wait(Until::Ended), None, "it runs");
     child.release();
     child.wait_zombie();
-    assert_eq!(wait(Until::Reaped), None, "it is a zombie");
     let exit = wait(Until::Ended).expect("what is known needs no wait");
     assert_eq!(exit.outcome, Outcome::Exited(3));
     child.wait();
-    assert!(wait(Until::Reaped).is_some());
+}
+
+#[test]
+fn a_wait_for_the_reap_that_is_called_off_gives_up() {
+    need!(Need::Pidfs);
+    let mut child = actor(&["wait-then-exit", "3"]);
+    let handle = ExitHandle::from_child(child.child()).unwrap();
+    let cancel = called_off();
+    let options = options(Until::Reaped);
+    let wait = || handle.wait_unless(&options, cancel.as_fd()).unwrap();
+    child.release();
+    child.wait_zombie();
+    assert_eq!(wait(), None, "it is a zombie");
+    child.wait();
+    assert!(wait().is_some(), "what is known needs no wait");
 }
 
 #[test]
