@@ -45,8 +45,12 @@ impl Machine {
         })
     }
 
-    /// A virtual machine with a kernel of this release.
-    pub(crate) fn virtual_one(release: &str, user: User) -> anyhow::Result<Self> {
+    /// A virtual machine with a kernel of this release, in which these files are.
+    pub(crate) fn virtual_one(
+        release: &str,
+        user: User,
+        files: BTreeSet<PathBuf>,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             kernel: release.parse()?,
             user,
@@ -54,7 +58,7 @@ impl Machine {
                 User::Root => u64::MAX,
                 User::Other => 0,
             },
-            files: BTreeSet::new(),
+            files,
         })
     }
 

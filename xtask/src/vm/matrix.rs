@@ -1,6 +1,7 @@
 //! What runs on each kernel of the matrix, and what came of it.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use exithand_vm::{Frame, Plan, Program, User};
@@ -46,6 +47,8 @@ enum Reading {
     Native,
     /// The tests that were skipped.
     Skips,
+    /// Those of the files the table of skips asks for that are there.
+    Files,
     /// What works on this kernel.
     Doctor,
     /// It only has to exit 0.
@@ -81,7 +84,8 @@ pub(super) fn run(
     programs: &Programs,
     extent: Extent<'_>,
 ) -> anyhow::Result<Findings> {
-    let tasks = tasks(kernel, programs, extent);
+    let table = expected_skips(kernel.files)?;
+    let tasks = tasks(kernel, programs, extent, &table);
     let plan = Plan {
         v1: ["freezer", "pids"].map(str::to_owned).to_vec(),
         programs: tasks.iter().map(|it| it.program.clone()).collect(),
@@ -107,7 +111,7 @@ pub(super) fn run(
             tell(kernel, task, ran);
         }
     });
-    let mut findings = judge(kernel, &tasks, &record, extent)?;
+    let mut findings = judge(&table, &tasks, &record, extent)?;
     findings.faults.extend(record.complaints);
     findings
         .faults
@@ -146,8 +150,17 @@ fn skip_list(user: User) -> String {
     format!("/skips-{}.tsv", user.name())
 }
 
+/// A script that prints those of the files the table asks for that are there.
+fn look_for(table: &Table) -> String {
+    let files: BTreeSet<_> = table.files().map(|it| it.display().to_string()).collect();
+    let looks = files
+        .iter()
+        .map(|it| format!("test ! -e {it} || echo {it}\n"));
+    looks.collect()
+}
+
 /// Everything that runs in a guest, in order.
-fn tasks(kernel: &Kernel, programs: &Programs, extent: Extent<'_>) -> Vec<Task> {
+fn tasks(kernel: &Kernel, programs: &Programs, extent: Extent<'_>, table: &Table) -> Vec<Task> {
     let command = |args: &[&str], reading| Task::new(COMMAND, args, reading, User::Root, 30);
     let mut tasks = vec![command(&["doctor", "--json"], Reading::Doctor)];
     if extent == Extent::Doctor {
@@ -163,6 +176,8 @@ fn tasks(kernel: &Kernel, programs: &Programs, extent: Extent<'_>) -> Vec<Task> 
         let list = skip_list(user);
         tasks.push(Task::new("cat", &[&list], Reading::Skips, user, 10));
     }
+    let look = ["-c", &look_for(table)];
+    tasks.push(Task::new("sh", &look, Reading::Files, User::Root, 10));
     let few_pids = ["-c", FEW_PIDS];
     tasks.push(Task::new("sh", &few_pids, Reading::Step, User::Root, 10));
     if kernel.files == Files::Native {
@@ -184,7 +199,9 @@ fn tasks(kernel: &Kernel, programs: &Programs, extent: Extent<'_>) -> Vec<Task> 
     }
     if let Extent::Only(names) = extent {
         let is_named = |task: &Task| names.iter().any(|it| task.name.contains(it));
-        tasks.retain(|it| matches!(it.reading, Reading::Step | Reading::Skips) || is_named(it));
+        tasks.retain(|it| {
+            matches!(it.reading, Reading::Step | Reading::Skips | Reading::Files) || is_named(it)
+        });
     }
     tasks
 }
@@ -250,14 +267,18 @@ fn expected_skips(files: Files) -> anyhow::Result<Table> {
 
 /// Counts the tests, and compares the skips with the table.
 fn judge(
-    kernel: &Kernel,
+    table: &Table,
     tasks: &[Task],
     record: &Record,
     extent: Extent<'_>,
 ) -> anyhow::Result<Findings> {
     let mut findings = Findings::default();
     let release = record.release.as_deref();
-    let table = expected_skips(kernel.files)?;
+    let looked = tasks.iter().zip(&record.programs);
+    let files: BTreeSet<PathBuf> = looked
+        .filter(|(task, _)| task.reading == Reading::Files)
+        .flat_map(|(_, ran)| ran.text().lines().map(PathBuf::from).collect::<Vec<_>>())
+        .collect();
     for user in USERS {
         let mut tally = Tally::default();
         let mut skips = Vec::new();
@@ -278,7 +299,7 @@ fn judge(
                 }
                 Reading::Skips => skips.extend(skips::read(&ran.text())),
                 Reading::Doctor => findings.doctor = Some(ran.text()),
-                Reading::Step => {}
+                Reading::Files | Reading::Step => {}
             }
             if !ran.went_well() && tally.failed == failed {
                 let (name, ending) = (&task.name, ran.ending());
@@ -300,11 +321,12 @@ fn judge(
                 User::Root => machine::User::Root,
                 User::Nobody => machine::User::Other,
             },
+            files.clone(),
         )?;
         let run = Run { tally, skips };
         findings
             .reports
-            .push((user, run.report(&table, &machine, coverage)));
+            .push((user, run.report(table, &machine, coverage)));
     }
     Ok(findings)
 }
