@@ -155,7 +155,7 @@ fn look_for(table: &Table) -> String {
     let files: BTreeSet<_> = table.files().map(|it| it.display().to_string()).collect();
     let looks = files
         .iter()
-        .map(|it| format!("test ! -e {it} || echo {it}\n"));
+        .map(|it| format!("test ! -e {it} || echo {it}; "));
     looks.collect()
 }
 
