@@ -20,8 +20,9 @@ mod name;
 mod number;
 pub mod policy;
 pub mod reading;
+pub mod reason;
 pub mod record;
 pub mod rule;
 mod sys;
 
-pub use name::Name;
+pub use name::{Name, Symbol, Text};

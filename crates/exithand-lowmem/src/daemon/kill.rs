@@ -82,7 +82,8 @@ impl Core {
 
     /// Marks who must not be chosen now.
     fn mark_spared(&self, scanner: &mut Scanner, sample: &Sample, why: Why) {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.why = why;
         for candidate in &mut scanner.table {
             if state.ledger.contains(candidate.identity) {
                 candidate.spared = Some(Spared::InFlight);
@@ -193,7 +194,7 @@ impl Core {
         };
         let job = handle.try_clone();
         self.watch.victim(self.scope, slot, &handle);
-        state.held[slot] = Some(Held::new(handle, sample.available_bytes));
+        state.held[slot] = Some(Held::new(handle, sample.available_bytes, state.why));
         state.kills += 1;
         if self.mode == Mode::Live {
             match job {
@@ -204,6 +205,7 @@ impl Core {
                         identity,
                         handle,
                         signal: Some(signal),
+                        why: state.why,
                         then,
                     };
                     self.reapers.give(job);

@@ -39,7 +39,7 @@ use self::eyes::Eyes;
 use self::pressure::{Kind, Trigger};
 use self::reaper::Reapers;
 use self::scan::Scanner;
-use self::scope::{Alarm, Scope, path_in_hierarchy};
+use self::scope::{Alarm, Scope, Wakes, path_in_hierarchy};
 use self::tell::Teller;
 use self::watch::{Source, Watch};
 use self::watchdog::Watchdog;
@@ -172,6 +172,19 @@ impl Daemon {
         let (shared, epoll, number, how) = machine(0);
         let core = Core::new(Settings::new(config, total), shared, epoll, number, how);
         let core = Arc::new(core);
+        if !scanner.sees_cgroups() {
+            degraded.push(
+                "cgroup2 is not mounted: cgroups that are to die as one, or ask to be spared, are \
+                 not seen"
+                    .to_owned(),
+            );
+        }
+        if !rustix::process::geteuid().is_root() {
+            degraded.push(format!(
+                "only processes of uid {} are watched over: run as root for all",
+                rustix::process::geteuid().as_raw()
+            ));
+        }
         if !eyes.sees_pressure() {
             degraded.push(
                 "the kernel tells no pressure: levels are looked at by the clock (boot with psi=1)"
@@ -283,9 +296,15 @@ impl Daemon {
                 Err(errno) => refused = Some(errno),
             }
         }
-        if let Some(errno) = refused {
+        // Where there is no pressure, that is said already.
+        if let Some(errno) = refused
+            && self.scopes[0].eyes.sees_pressure()
+        {
             self.degraded
-                .push(format!("the kernel takes no trigger of pressure: {errno}"));
+                .push(format!(
+                    "the kernel takes no trigger of pressure ({errno}): levels are looked at by the \
+                     clock; run as root, or give CAP_SYS_RESOURCE"
+                ));
         }
         for trigger in old {
             self.watch.forget(&trigger);
@@ -417,7 +436,12 @@ impl Daemon {
     }
 
     fn set_timer(&self) {
-        let next = self.scopes.iter().filter_map(Scope::next_look).min();
+        let wakes = if self.triggers.is_empty() {
+            Wakes::ByClock
+        } else {
+            Wakes::ByPressure
+        };
+        let next = self.scopes.iter().filter_map(|it| it.next_look(wakes)).min();
         // Without the timer pressure still wakes us.
         ignore(self.timer.set(next));
     }

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use super::clock::now;
 use super::ignore;
 use crate::candidate::Identity;
+use crate::decide::Why;
 use crate::record::Release;
 
 /// The most jobs that wait, and reports that were not read.
@@ -33,6 +34,8 @@ pub(super) struct Job {
     pub(super) handle: ExitHandle,
     /// What to send first; `None` to only release memory.
     pub(super) signal: Option<Signal>,
+    /// Why.
+    pub(super) why: Why,
     /// Whether to release memory.
     pub(super) then: Then,
 }
@@ -170,7 +173,7 @@ impl Reapers {
 
 fn carry_out(job: &Job) -> Report {
     let sent = match job.signal {
-        Some(signal) => job.handle.send_signal(signal),
+        Some(signal) => send(&job.handle, signal, job.why),
         None => Ok(()),
     };
     let release = match (&sent, job.then) {
@@ -192,5 +195,14 @@ fn carry_out(job: &Job) -> Report {
         sent: sent.map_err(|error| error.errno()),
         release,
         done_at: now(),
+    }
+}
+
+/// Sends a signal that tells why, or where that is not taken a plain one.
+pub(super) fn send(handle: &ExitHandle, signal: Signal, why: Why) -> Result<(), exithand::Error> {
+    match crate::sys::signal(handle, signal.number(), crate::reason::code(why)) {
+        Ok(()) => Ok(()),
+        // What is wrong, if it is not the reason, the library tells.
+        Err(_) => handle.send_signal(signal),
     }
 }

@@ -68,6 +68,11 @@ impl Scanner {
         })
     }
 
+    /// Says whether cgroup2 is there to be asked.
+    pub(super) fn sees_cgroups(&self) -> bool {
+        self.unified.is_some()
+    }
+
     /// Reads all processes.
     pub(super) fn scan(&mut self, settings: &Settings, now: Duration) {
         self.remember(now);
