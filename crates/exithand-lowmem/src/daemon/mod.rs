@@ -55,6 +55,12 @@ const SIGTERM: i32 = 15;
 /// Lets a failure be; the words beside it say why that is right.
 fn ignore<T, E>(_result: Result<T, E>) {}
 
+/// Has the memory of the stack be there before it is needed.
+#[inline(never)]
+fn touch_stack() {
+    std::hint::black_box(&mut [0_u8; 16 << 10]);
+}
+
 /// What the rounds go by; exchanged as a whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -233,6 +239,7 @@ impl Daemon {
             reload: ReloadBox(options.reload),
             degraded,
         };
+        touch_stack();
         daemon.watch_all().map_err(failed("wait for everything"))?;
         daemon.arm_pressure(config);
         crate::sys::trim_heap();

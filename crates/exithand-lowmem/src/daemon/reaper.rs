@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
 use super::clock::now;
-use super::ignore;
+use super::{ignore, touch_stack};
 use crate::candidate::Identity;
 use crate::decide::Why;
 use crate::record::Release;
@@ -94,13 +94,20 @@ impl Reapers {
             bell: eventfd(0, flags)?,
         });
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..cpus.clamp(1, MOST_THREADS) {
-            let shared = Arc::clone(&reapers);
+        let count = cpus.clamp(1, MOST_THREADS);
+        // A thread takes memory while it begins: it is waited for.
+        let begun = Arc::new(Barrier::new(count + 1));
+        for _ in 0..count {
+            let (shared, begun) = (Arc::clone(&reapers), Arc::clone(&begun));
             let thread = Builder::new().name("reaper".to_owned());
-            thread
-                .stack_size(STACK_BYTES)
-                .spawn(move || shared.work())?;
+            thread.stack_size(STACK_BYTES).spawn(move || {
+                touch_stack();
+                begun.wait();
+                drop(begun);
+                shared.work();
+            })?;
         }
+        begun.wait();
         Ok(reapers)
     }
 

@@ -9,6 +9,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use exithand_lowmem::config::Config;
@@ -33,6 +34,15 @@ pub fn options(out: OwnedFd, mode: Mode) -> Options {
     }
 }
 
+/// A configuration for a machine of [`FakeMemory`](exithand_testkit::FakeMemory): below 500 MiB
+/// somebody dies.
+pub fn below_500() -> Config {
+    Config::parse(
+        "[levels]\nwarn = \"550M\"\nsoft = \"500M\"\nhard = \"500M\"\nfloor = \"125M\"\ntarget = \"550M\"\n",
+    )
+    .unwrap()
+}
+
 /// A configuration by which memory is low until `mib` more of it are there.
 pub fn short_of(mib: u64) -> Config {
     let meminfo = Meminfo::parse(&std::fs::read("/proc/meminfo").unwrap()).unwrap();
@@ -55,8 +65,11 @@ pub fn stop_after(
     times: usize,
 ) -> thread::JoinHandle<Vec<u8>> {
     let killer = gettid();
-    thread::spawn(move || {
+    let begun = Arc::new(Barrier::new(2));
+    let started = Arc::clone(&begun);
+    let thread = thread::spawn(move || {
         let mut room = vec![0_u8; 1 << 20];
+        begun.wait();
         let mut length = 0;
         loop {
             let count = out.read(&mut room[length..]).unwrap();
@@ -71,7 +84,10 @@ pub fn stop_after(
         drop(out);
         room.truncate(length);
         room
-    })
+    });
+    // A thread takes memory while it begins.
+    started.wait();
+    thread
 }
 
 /// A word of the killer, and what is to be done once it was written.
