@@ -235,11 +235,15 @@ fn start_helper(config: &Config) -> Result<Option<OwnedFd>, Failure> {
     Ok(Some(pipe))
 }
 
+/// Nobody wants to hear more often that we live.
+const SHORTEST_BEAT: Duration = Duration::from_millis(1);
+
 /// The service manager's socket, if it wants to hear regularly that we live.
 fn heartbeat() -> io::Result<Option<(UnixDatagram, Duration)>> {
     let every = env::var("WATCHDOG_USEC")
         .ok()
-        .and_then(|text| text.parse().ok());
+        .and_then(|text| text.parse::<u64>().ok())
+        .filter(|every| *every > 0);
     let path = env::var_os("NOTIFY_SOCKET");
     let (Some(every), Some(path)) = (every.map(Duration::from_micros), path) else {
         return Ok(None);
@@ -254,5 +258,6 @@ fn heartbeat() -> io::Result<Option<(UnixDatagram, Duration)>> {
         }
         None => socket.connect(path)?,
     }
-    Ok(Some((socket, every / 2)))
+    // In the middle, as sd_watchdog_enabled(3) has it.
+    Ok(Some((socket, (every / 2).max(SHORTEST_BEAT))))
 }

@@ -10,6 +10,8 @@ pub mod choose;
 pub mod config;
 pub mod daemon;
 pub mod decide;
+#[doc(hidden)]
+pub mod fuzz;
 mod glob;
 pub mod guard;
 pub mod hook;

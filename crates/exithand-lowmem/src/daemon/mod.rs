@@ -33,6 +33,8 @@ use rustix::event::epoll::EventFlags;
 pub use self::explain::{Explanation, Snapshot, explain, simulate, snapshot};
 pub use self::tell::Format;
 
+pub(crate) use self::identity::start_time;
+
 use self::clock::{Timer, now};
 use self::core::Core;
 use self::eyes::Eyes;
