@@ -178,6 +178,7 @@ fn check(source: &Source, config: &Config, mut out: impl Write) -> Result<ExitCo
 fn watch(args: &Args, source: Source, config: &Config) -> Result<ExitCode, Failure> {
     // Started first: it must not inherit what is set up for us alone.
     let helper = start_helper(config)?;
+    let begun = config.clone();
     let stdout = io::stdout().as_fd().try_clone_to_owned();
     let mode = if args.dry_run {
         Mode::DryRun
@@ -195,8 +196,16 @@ fn watch(args: &Args, source: Source, config: &Config) -> Result<ExitCode, Failu
         helper,
         heartbeat: heartbeat().context("reach the service manager")?,
         reload: Box::new(move || {
-            let config = source.read();
-            config.inspect_err(|error| anstream::eprintln!("exithand: {error}"))
+            let read = source.read();
+            match &read {
+                Ok(new) => {
+                    for text in needs_restart(&begun, new) {
+                        anstream::eprintln!("exithand: {text}");
+                    }
+                }
+                Err(error) => anstream::eprintln!("exithand: {error}"),
+            }
+            read
         }),
     };
     let mut daemon = Daemon::start(config, options).map_err(anyhow::Error::from)?;
@@ -211,6 +220,20 @@ fn watch(args: &Args, source: Source, config: &Config) -> Result<ExitCode, Failu
     daemon.begin_heartbeat();
     daemon.run();
     Ok(ExitCode::Success)
+}
+
+/// Says what of a new configuration is not taken over: after the start nothing is opened or started.
+fn needs_restart(begun: &Config, new: &Config) -> Vec<String> {
+    let lacks_helper = begun.hooks.is_empty() && !new.hooks.is_empty();
+    let changes = [
+        (lacks_helper, "the first hook"),
+        (begun.cgroups != new.cgroups, "another list of cgroups"),
+        (begun.metrics != new.metrics, "another metrics.file"),
+    ];
+    let changes = changes.into_iter().filter(|(changed, _)| *changed);
+    changes
+        .map(|(_, what)| format!("{what} is used after a restart only: restart exithand lowmem"))
+        .collect()
 }
 
 /// Starts the process that runs hooks, where there are any.
