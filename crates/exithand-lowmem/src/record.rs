@@ -169,6 +169,8 @@ pub enum Notice {
     UnitSpared,
     /// The main loop stalled; the watchdog has looked.
     Stalled,
+    /// The kernel does not lock our memory.
+    NotLocked,
     /// Memory cannot be read.
     Blind,
     /// The configuration was read again.
@@ -192,6 +194,7 @@ impl Notice {
             Self::SharedWithSpared => "its memory is shared with a process that is spared",
             Self::UnitSpared => "a member of its cgroup is spared: it dies alone",
             Self::Stalled => "the main loop has stalled for two seconds: the watchdog takes over",
+            Self::NotLocked => "the kernel does not lock exithand's memory",
             Self::Blind => "memory cannot be read",
             Self::Reloaded => "the configuration was read again",
             Self::ReloadFailed => "the new configuration is wrong: the old one stays in force",
