@@ -10,7 +10,7 @@ use crate::daemon::{Snapshot, explain, simulate, start_time};
 use crate::number::signed;
 use crate::policy::Policy;
 use crate::reading::{
-    MemoryEvents, Meminfo, Pressure, ProcessStatus, ReclaimMeter, Smaps, StallMeter, Vmstat,
+    Meminfo, MemoryEvents, Pressure, ProcessStatus, ReclaimMeter, Smaps, StallMeter, Vmstat,
     cgroup_of, container_of, per_cpu_pages, unit_of,
 };
 use crate::rule::Facts;
@@ -26,7 +26,12 @@ pub fn files(bytes: &[u8]) -> String {
         MemoryEvents::parse(bytes),
         per_cpu_pages(bytes),
     );
-    let parts = (unit_of(path), container_of(path), start_time(bytes), signed(bytes));
+    let parts = (
+        unit_of(path),
+        container_of(path),
+        start_time(bytes),
+        signed(bytes),
+    );
     let mut reclaim = ReclaimMeter::default();
     reclaim.add(Vmstat::default(), u64::MAX);
     let reclaimed = reclaim.add(Vmstat::parse(bytes), u64::MAX);
@@ -49,13 +54,9 @@ pub fn config(text: &[u8]) -> String {
         command: Some(b"name --of a/program"),
         cgroup: Some(b"/system.slice/name.service"),
     };
-    let mut told = format!("{:?}", config.rules.judge(&facts));
-    for total_bytes in [0, 1 << 20, 16 << 30, u64::MAX] {
-        let faults = config.contradictions(total_bytes);
-        let policy = Policy::new(&config, total_bytes);
-        told += &format!("{faults:?} {policy:?}");
-    }
-    told
+    let sizes = [0, 1 << 20, 16 << 30, u64::MAX];
+    let meant = sizes.map(|it| (config.contradictions(it), Policy::new(&config, it)));
+    format!("{:?} {meant:?}", config.rules.judge(&facts))
 }
 
 /// A line of a trace, and what would have been done then.
@@ -66,9 +67,13 @@ pub fn trace(line: &[u8]) -> String {
     };
     let config = Config::default();
     let explained = explain(&config, &snapshot);
-    let mut told = format!("{explained:?}");
-    simulate(&config, [snapshot.clone(), snapshot], |at, verdict, victim| {
-        told += &format!("{at:?} {verdict:?} {victim:?}");
-    });
-    told
+    let mut told = vec![format!("{explained:?}")];
+    simulate(
+        &config,
+        [snapshot.clone(), snapshot],
+        |at, verdict, victim| {
+            told.push(format!("{at:?} {verdict:?} {victim:?}"));
+        },
+    );
+    told.concat()
 }

@@ -10,6 +10,7 @@ pub mod choose;
 pub mod config;
 pub mod daemon;
 pub mod decide;
+pub mod family;
 #[doc(hidden)]
 pub mod fuzz;
 mod glob;

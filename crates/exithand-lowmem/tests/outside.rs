@@ -29,7 +29,9 @@ fn real() -> Vec<Vec<u8>> {
         "self/cgroup",
         "self/stat",
     ];
-    let files = FILES.iter().filter_map(|it| fs::read(format!("/proc/{it}")).ok());
+    let files = FILES
+        .iter()
+        .filter_map(|it| fs::read(format!("/proc/{it}")).ok());
     let config = exithand_lowmem::config::Config::default();
     let snapshot = exithand_lowmem::daemon::snapshot(&config).unwrap();
     let trace = serde_json::to_vec(&snapshot).unwrap();
@@ -40,15 +42,43 @@ fn real() -> Vec<Vec<u8>> {
 /// Numbers at which something may end.
 fn edge() -> impl Strategy<Value = u64> {
     let near = |bits: u32| (1_u64 << bits).wrapping_sub(1);
-    select(vec![0, 1, 2, 99, 100, 101, near(31), near(32), near(53), near(63), near(63) + 1, u64::MAX])
+    select(vec![
+        0,
+        1,
+        2,
+        99,
+        100,
+        101,
+        near(31),
+        near(32),
+        near(53),
+        near(63),
+        near(63) + 1,
+        u64::MAX,
+    ])
 }
 
 /// A line of a file with an odd number.
 fn line() -> impl Strategy<Value = String> {
     const NAMES: [&str; 18] = [
-        "MemTotal:", "MemAvailable:", "SwapTotal:", "SwapFree:", "Active(file):", "Inactive(file):",
-        "count:", "workingset_refault_file ", "pgscan_kswapd ", "pgscan_direct ", "PPid:", "Uid:",
-        "RssAnon:", "VmSwap:", "Private_Dirty:", "some total=", "full total=", "SigCgt:",
+        "MemTotal:",
+        "MemAvailable:",
+        "SwapTotal:",
+        "SwapFree:",
+        "Active(file):",
+        "Inactive(file):",
+        "count:",
+        "workingset_refault_file ",
+        "pgscan_kswapd ",
+        "pgscan_direct ",
+        "PPid:",
+        "Uid:",
+        "RssAnon:",
+        "VmSwap:",
+        "Private_Dirty:",
+        "some total=",
+        "full total=",
+        "SigCgt:",
     ];
     (select(&NAMES[..]), edge(), any::<bool>()).prop_map(|(name, number, longer)| {
         let more = if longer { "9" } else { "" };
@@ -59,9 +89,13 @@ fn line() -> impl Strategy<Value = String> {
 /// A value that is odd for most keys.
 fn value() -> impl Strategy<Value = String> {
     let number = edge().prop_map(|it| it.to_string());
-    let unit = select(vec!["", "K", "M", "G", "T", "%", "ms", "s", "m", "h", "% or 1G"]);
+    let unit = select(vec![
+        "", "K", "M", "G", "T", "%", "ms", "s", "m", "h", "% or 1G",
+    ]);
     let text = (edge(), unit).prop_map(|(number, unit)| format!("\"{number}{unit}\""));
-    let words = select(vec!["true", "[]", "[1, -1]", "[\"a\"]", "{}", "1.5", "-1", "\"\"", "\"auto\""]);
+    let words = select(vec![
+        "true", "[]", "[1, -1]", "[\"a\"]", "{}", "1.5", "-1", "\"\"", "\"auto\"",
+    ]);
     prop_oneof![number, text, words.prop_map(str::to_owned)]
 }
 

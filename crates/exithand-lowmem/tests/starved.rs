@@ -24,6 +24,7 @@ fn kills_without_any_memory() {
         let told = stop_after(reader, "\"outcome\"", 1);
         let killer = Daemon::start(&below_500(), options(writer.into(), Mode::Live));
         let mut killer = killer.expect("start the killer");
+        killer.arm();
         fail_allocations();
         killer.run();
         allow_allocations();
@@ -42,8 +43,8 @@ fn opens_what_older_kernels_mark_by_its_start_without_any_memory() {
         let actor = actor(&["hang"]);
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", actor.pid()));
         let stat = stat.expect("it lives");
-        let start = stat.split(' ').nth(21).and_then(|it| it.parse().ok());
-        let token = Token::of_start(Some(actor.pid()), start.expect("it is a number"));
+        let ticks = stat.split(' ').nth(21).and_then(|it| it.parse().ok());
+        let token = Token::of_start(Some(actor.pid()), ticks.expect("it is a number"));
         fail_allocations();
         let opened = ExitHandle::open_token(&token);
         let state = opened.as_ref().map(ExitHandle::state);

@@ -34,7 +34,9 @@ fn the_history_names_the_killer_and_why_and_the_recorder_is_never_chosen() {
         killer.read_until("\"notice\":\"nobody-to-kill\"");
         killer.read_until("\"event\":\"outcome\"");
         assert_eq!(polite.wait(), 9);
-        let explained = run(&["lowmem", "--explain", "--config", &config]).exits(0).stdout;
+        let explained = run(&["lowmem", "--explain", "--config", &config])
+            .exits(0)
+            .stdout;
         assert!(explained.contains(": it is the recorder"), "{explained}");
 
         let socket = recorder.socket();
@@ -43,7 +45,7 @@ fn the_history_names_the_killer_and_why_and_the_recorder_is_never_chosen() {
         let words = told.stdout.replace('\n', " ");
         for sentence in [
             "was killed by SIGKILL",
-            "The signal came from exithand (pid ",
+            "The signal came from exithand",
             "which ends programs when memory runs out: memory was low.",
         ] {
             assert!(words.contains(sentence), "{sentence}: {words}");

@@ -63,7 +63,11 @@ fn what_needs_a_restart_is_said() {
         killer.signal(Signal::HUP);
         killer.read_until("\"notice\":\"reloaded\"");
         let said = killer.stop();
-        for what in ["the first hook", "another list of cgroups", "another metrics.file"] {
+        for what in [
+            "the first hook",
+            "another list of cgroups",
+            "another metrics.file",
+        ] {
             let words = format!("{what} is used after a restart only");
             assert!(said.contains(&words), "{words}: {said}");
         }

@@ -28,7 +28,8 @@ fn without_pressure_it_goes_by_levels() {
         let mut memory = FakeMemory::new(1000).unwrap();
         hide("/proc/pressure").unwrap();
         let said = kills(&mut memory);
-        let words = "the kernel tells no pressure: levels are looked at by the clock (boot with psi=1)";
+        let words =
+            "the kernel tells no pressure: levels are looked at by the clock (boot with psi=1)";
         assert!(said.contains(words), "{said}");
         assert!(!said.contains("trigger"), "once is enough: {said}");
     });
@@ -65,7 +66,10 @@ fn pressure_that_wakes_nobody_is_not_waited_for_while_there_is_swap() {
         killer.read_until("\"event\":\"decision\"");
         assert_eq!(hog.wait(), 9);
         let said = killer.stop();
-        assert!(said.contains("the kernel takes no trigger of pressure"), "{said}");
+        assert!(
+            said.contains("the kernel takes no trigger of pressure"),
+            "{said}"
+        );
     });
 }
 

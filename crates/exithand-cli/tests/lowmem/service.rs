@@ -76,7 +76,10 @@ fn while_the_loop_stalls_the_watchdog_kills_and_nobody_is_told_that_it_lives() {
         assert_eq!(decision["why"], "low-memory");
         assert_eq!(decision["candidates"][0]["identity"]["pid"], pid);
         let outcome = killer.read_until("\"event\":\"outcome\"");
-        assert_eq!((&outcome["pid"], &outcome["late"]), (&pid.into(), &false.into()));
+        assert_eq!(
+            (&outcome["pid"], &outcome["late"]),
+            (&pid.into(), &false.into())
+        );
         assert_eq!(killer.heard(), "WATCHDOG=1", "it lives again");
         killer.stop();
         assert_eq!(small.try_wait().unwrap(), None);

@@ -37,8 +37,17 @@ fn it_kills_the_users_own_and_says_what_it_lacks() {
         let mut explain = as_nobody(folder.path());
         explain.args(["lowmem", "--explain", "--config", &config]);
         let ran = Ran::from(explain.output().unwrap()).exits(0);
-        let mib = |it: &str| it.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let ranked: Vec<_> = ran.stdout.lines().map(mib).filter(|it| it.len() == 6 + 1).collect();
+        let mib = |it: &str| {
+            it.split_ascii_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let ranked: Vec<_> = ran
+            .stdout
+            .lines()
+            .map(mib)
+            .filter(|it| it.len() == 6 + 1)
+            .collect();
         assert!(ranked.iter().any(|it| it[0] == pid(&own)), "{ran:?}");
         let spared = format!("spared  {} exithand-actor, 40", pid(&of_root));
         let line = ran.stdout.lines().find(|it| it.starts_with(&spared));

@@ -13,6 +13,7 @@ mod pressure;
 mod protect;
 mod reader;
 mod reaper;
+mod rehearse;
 mod scan;
 mod scope;
 mod state;
@@ -56,12 +57,6 @@ const SIGTERM: i32 = 15;
 
 /// Lets a failure be; the words beside it say why that is right.
 fn ignore<T, E>(_result: Result<T, E>) {}
-
-/// Has the memory of the stack be there before it is needed.
-#[inline(never)]
-fn touch_stack() {
-    std::hint::black_box(&mut [0_u8; 16 << 10]);
-}
 
 /// What the rounds go by; exchanged as a whole.
 #[derive(Debug, Clone)]
@@ -139,6 +134,7 @@ pub struct Daemon {
     teller: Teller,
     reload: ReloadBox,
     degraded: Vec<String>,
+    is_armed: bool,
 }
 
 /// Keeps the closure out of `Debug`.
@@ -171,7 +167,6 @@ impl Daemon {
             crate::sys::signals(&[SIGHUP, SIGINT, SIGTERM]).map_err(failed("take signals"))?;
         let reapers = Reapers::start().map_err(failed("start the threads that kill"))?;
         let watch = Arc::new(Watch::new().map_err(failed("make an epoll"))?);
-        let mut degraded = Vec::new();
         let mode = options.mode;
         let machine = |scope: usize| (Arc::clone(&reapers), Arc::clone(&watch), scope, mode);
         let mut eyes = Eyes::of_machine(config.psi_window).map_err(failed("open /proc"))?;
@@ -180,25 +175,7 @@ impl Daemon {
         let (shared, epoll, number, how) = machine(0);
         let core = Core::new(Settings::new(config, total), shared, epoll, number, how);
         let core = Arc::new(core);
-        if !scanner.sees_cgroups() {
-            degraded.push(
-                "cgroup2 is not mounted: cgroups that are to die as one, or ask to be spared, are \
-                 not seen"
-                    .to_owned(),
-            );
-        }
-        if !rustix::process::geteuid().is_root() {
-            degraded.push(format!(
-                "only processes of uid {} are watched over: run as root for all",
-                rustix::process::geteuid().as_raw()
-            ));
-        }
-        if !eyes.sees_pressure() {
-            degraded.push(
-                "the kernel tells no pressure: levels are looked at by the clock (boot with psi=1)"
-                    .to_owned(),
-            );
-        }
+        let degraded = lacking(&eyes, &scanner);
         let watchdog = Watchdog::start(
             Arc::clone(&core),
             Eyes::of_machine(config.psi_window).map_err(failed("open /proc"))?,
@@ -240,12 +217,10 @@ impl Daemon {
             },
             reload: ReloadBox(options.reload),
             degraded,
+            is_armed: false,
         };
-        touch_stack();
         daemon.watch_all().map_err(failed("wait for everything"))?;
         daemon.arm_pressure(config);
-        crate::sys::trim_heap();
-        crate::sys::drop_clean_pages();
         if mode == Mode::Live {
             daemon.degraded.extend(protect::protect());
         }
@@ -309,19 +284,36 @@ impl Daemon {
         if let Some(errno) = refused
             && self.scopes[0].eyes.sees_pressure()
         {
-            self.degraded
-                .push(format!(
-                    "the kernel takes no trigger of pressure ({errno}): levels are looked at by the \
+            self.degraded.push(format!(
+                "the kernel takes no trigger of pressure ({errno}): levels are looked at by the \
                      clock; run as root, or give CAP_SYS_RESOURCE"
-                ));
+            ));
         }
         for trigger in old {
             self.watch.forget(&trigger);
         }
     }
 
-    /// Runs until `SIGTERM` or `SIGINT`.
+    /// Gives back what was only needed to get ready, touches and locks what will be needed.
+    ///
+    /// From then on memory is asked for only where a new configuration is read. Kills nobody.
+    pub fn arm(&mut self) {
+        if std::mem::replace(&mut self.is_armed, true) {
+            return;
+        }
+        crate::sys::trim_heap();
+        crate::sys::drop_clean_pages();
+        let scope = &mut self.scopes[0];
+        if scope.core.mode == Mode::Live && protect::lock().is_err() {
+            scope.core.lock().say_once(now(), Notice::NotLocked);
+        }
+        let rehearsed = rehearse::rehearse(scope);
+        self.teller.rehearse(&mut rehearsed.lock());
+    }
+
+    /// Runs until `SIGTERM` or `SIGINT`; arms first, unless that was done.
     pub fn run(&mut self) {
+        self.arm();
         let mut woken = [None; 32];
         loop {
             for scope in &mut self.scopes {
@@ -450,7 +442,11 @@ impl Daemon {
         } else {
             Wakes::ByPressure
         };
-        let next = self.scopes.iter().filter_map(|it| it.next_look(wakes)).min();
+        let next = self
+            .scopes
+            .iter()
+            .filter_map(|it| it.next_look(wakes))
+            .min();
         // Without the timer pressure still wakes us.
         ignore(self.timer.set(next));
     }
@@ -459,6 +455,31 @@ impl Daemon {
     pub fn begin_heartbeat(&mut self) {
         self.beat();
     }
+}
+
+/// Says what this machine, or this user on it, lacks, and what would help.
+fn lacking(eyes: &Eyes, scanner: &Scanner) -> Vec<String> {
+    let mut degraded = Vec::new();
+    if !scanner.sees_cgroups() {
+        degraded.push(
+            "cgroup2 is not mounted: cgroups that are to die as one, or ask to be spared, are \
+             not seen"
+                .to_owned(),
+        );
+    }
+    if !rustix::process::geteuid().is_root() {
+        degraded.push(format!(
+            "only processes of uid {} are watched over: run as root for all",
+            rustix::process::geteuid().as_raw()
+        ));
+    }
+    if !eyes.sees_pressure() {
+        degraded.push(
+            "the kernel tells no pressure: levels are looked at by the clock (boot with psi=1)"
+                .to_owned(),
+        );
+    }
+    degraded
 }
 
 fn open_metrics(config: &Config) -> Result<Option<std::fs::File>, StartError> {

@@ -15,7 +15,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
 use super::clock::now;
-use super::{ignore, touch_stack};
+use super::ignore;
 use crate::candidate::Identity;
 use crate::decide::Why;
 use crate::record::Release;
@@ -74,6 +74,8 @@ pub(super) struct Reapers {
     work: Condvar,
     /// Readable when there are reports.
     pub(super) bell: OwnedFd,
+    /// How many threads there are.
+    pub(super) threads: usize,
 }
 
 impl Reapers {
@@ -84,6 +86,7 @@ impl Reapers {
     /// Out of threads or descriptors.
     pub(super) fn start() -> io::Result<Arc<Self>> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let reapers = Arc::new(Self {
             tables: Mutex::new(Tables {
                 jobs: [const { None }; ROOM],
@@ -92,16 +95,14 @@ impl Reapers {
             }),
             work: Condvar::new(),
             bell: eventfd(0, flags)?,
+            threads: cpus.clamp(1, MOST_THREADS),
         });
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = cpus.clamp(1, MOST_THREADS);
         // A thread takes memory while it begins: it is waited for.
-        let begun = Arc::new(Barrier::new(count + 1));
-        for _ in 0..count {
+        let begun = Arc::new(Barrier::new(reapers.threads + 1));
+        for _ in 0..reapers.threads {
             let (shared, begun) = (Arc::clone(&reapers), Arc::clone(&begun));
             let thread = Builder::new().name("reaper".to_owned());
             thread.stack_size(STACK_BYTES).spawn(move || {
-                touch_stack();
                 begun.wait();
                 drop(begun);
                 shared.work();

@@ -13,8 +13,8 @@ use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
 use super::clock::{Timer, now};
 use super::core::Core;
 use super::eyes::Eyes;
+use super::ignore;
 use super::scan::Scanner;
-use super::{ignore, touch_stack};
 use crate::record::Notice;
 
 /// How long the loop may be busy.
@@ -25,6 +25,12 @@ const STACK_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Watchdog {
     timer: Arc<Timer>,
+}
+
+/// Has the memory of the stack be there before it is needed.
+#[inline(never)]
+fn touch_stack() {
+    std::hint::black_box(&mut [0_u8; 16 << 10]);
 }
 
 impl Watchdog {
