@@ -41,6 +41,8 @@ pub(super) fn rehearse(scope: &mut Scope) -> Core {
     }
     release_own(&core.reapers);
     scope.eyes.forget();
+    // Else those who were to die in it would be left out of the first real choice.
+    scope.scanner.forget();
     core
 }
 

@@ -128,6 +128,12 @@ impl Scanner {
         self.before_at = Some(at);
     }
 
+    /// Forgets what was read, and what was found out about it.
+    pub(super) fn forget(&mut self) {
+        self.table.clear();
+        self.scanned_at = None;
+    }
+
     /// Returns when the last scan was.
     pub(super) fn scanned_at(&self) -> Option<Duration> {
         self.scanned_at
