@@ -640,8 +640,9 @@ static __always_inline void fill_kernel(struct killer *killer)
 /* Whether `current` is who sent it, by how the signal says it was sent. */
 static __always_inline int by_current(s32 code, struct task_struct *current, u32 target_tgid)
 {
-	/* SI_USER, SI_QUEUE, SI_TKILL. Timers, message queues and I/O come from anywhere. */
-	if (code == 0 || code == -1 || code == -6)
+	/* SI_USER, SI_QUEUE, SI_TKILL, and below SI_DETHREAD what only rt_sigqueueinfo and its like
+	 * send. Timers, message queues and I/O come from anywhere. */
+	if (code == 0 || code == -1 || code == -6 || code < -7)
 		return !(GET(current, flags) & PF_KTHREAD);
 	/* A fault is what the process itself does. */
 	return code > 0 && code != SI_KERNEL && (u32)GET(current, tgid) == target_tgid;

@@ -11,6 +11,8 @@ pub mod config;
 pub mod daemon;
 pub mod decide;
 pub mod family;
+#[doc(hidden)]
+pub mod fuzz;
 mod glob;
 pub mod guard;
 pub mod hook;
@@ -21,8 +23,9 @@ mod name;
 mod number;
 pub mod policy;
 pub mod reading;
+pub mod reason;
 pub mod record;
 pub mod rule;
 mod sys;
 
-pub use name::Name;
+pub use name::{Name, Symbol, Text};

@@ -1,28 +1,40 @@
-//! The name of a process, in a fixed place.
+//! The name of a process, and other short texts, in a fixed place.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest name the kernel keeps.
-const ROOM: usize = 15;
-
 /// The name of a process: at most 15 bytes, any bytes.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Name {
+pub type Name = Text<15>;
+
+/// The name of a function of the kernel, as far as it fits.
+pub type Symbol = Text<48>;
+
+/// At most `ROOM` bytes, any bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Text<const ROOM: usize> {
     bytes: [u8; ROOM],
     length: u8,
 }
 
-impl Name {
-    /// Keeps the first 15 bytes of `bytes`.
-    pub fn new(bytes: &[u8]) -> Self {
-        let mut name = Self::default();
-        for (place, byte) in name.bytes.iter_mut().zip(bytes) {
-            *place = *byte;
-            name.length += 1;
+impl<const ROOM: usize> Default for Text<ROOM> {
+    fn default() -> Self {
+        Self {
+            bytes: [0; ROOM],
+            length: 0,
         }
-        name
+    }
+}
+
+impl<const ROOM: usize> Text<ROOM> {
+    /// Keeps as much of the beginning of `bytes` as fits.
+    pub fn new(bytes: &[u8]) -> Self {
+        let mut text = Self::default();
+        for (place, byte) in text.bytes.iter_mut().zip(bytes) {
+            *place = *byte;
+            text.length += 1;
+        }
+        text
     }
 
     /// Returns the bytes.
@@ -31,7 +43,7 @@ impl Name {
     }
 }
 
-impl fmt::Display for Name {
+impl<const ROOM: usize> fmt::Display for Text<ROOM> {
     /// Prints what cannot harm a terminal; other bytes as question marks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.as_bytes().utf8_chunks() {
@@ -47,19 +59,19 @@ impl fmt::Display for Name {
     }
 }
 
-impl fmt::Debug for Name {
+impl<const ROOM: usize> fmt::Debug for Text<ROOM> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")
     }
 }
 
-impl Serialize for Name {
+impl<const ROOM: usize> Serialize for Text<ROOM> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Name {
+impl<'de, const ROOM: usize> Deserialize<'de> for Text<ROOM> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Ok(Self::new(text.as_bytes()))

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::Name;
 use crate::candidate::Candidate;
 use crate::choose::SHOWN;
 use crate::decide::{Means, Why};
 use crate::level::Level;
+use crate::{Name, Symbol};
 
 /// What became of the attempt to release a victim's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -131,7 +131,7 @@ pub struct Stuck {
     /// Its state letter.
     pub state: char,
     /// Where in the kernel it sleeps.
-    pub wchan: Name,
+    pub wchan: Symbol,
     /// Milliseconds since it was signalled.
     pub waited_ms: u64,
 }

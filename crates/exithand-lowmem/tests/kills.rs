@@ -4,37 +4,13 @@ mod arena;
 
 use std::thread;
 
-use arena::{full_disk, options, run_until, short_of};
-use exithand_lowmem::config::Config;
+use arena::{config, full_disk, inside, memory_cgroup, options, run_until, short_of};
 use exithand_lowmem::daemon::Daemon;
 use exithand_lowmem::record::Mode;
 use exithand_testkit::sys::signal_thread;
-use exithand_testkit::{Cgroup, Hierarchy, Need, actor, need, run_isolated, test_name};
+use exithand_testkit::{Need, actor, need, run_isolated, test_name};
 use rustix::process::Signal;
 use rustix::thread::gettid;
-
-/// The levels of a cgroup of 512 MiB; those of the machine are out of reach.
-const LEVELS: &str = "[levels]\nwarn = \"60% or 350M\"\nsoft = \"50% or 250M\"\nhard = \"30% or 160M\"\n\
-                      floor = \"5% or 20M\"\ntarget = \"60% or 350M\"\n";
-
-fn memory_cgroup() -> Cgroup {
-    let cgroup = Cgroup::new(Hierarchy::V1("memory")).expect("make a cgroup");
-    cgroup
-        .set("memory.limit_in_bytes", "512M")
-        .expect("limit it");
-    cgroup
-}
-
-fn config(cgroup: &Cgroup, more: &str) -> Config {
-    let path = cgroup.path().display();
-    Config::parse(&format!("{LEVELS}{more}\n[[cgroup]]\npath = \"{path}\"\n")).expect("it is right")
-}
-
-/// An actor that lives in the cgroup before it takes any memory.
-fn inside(cgroup: &Cgroup, part: &[&str]) -> exithand_testkit::Actor {
-    let procs = cgroup.path().join("cgroup.procs").display().to_string();
-    actor(&[&["in-cgroup", &procs], part].concat())
-}
 
 #[test]
 fn the_smallest_member_that_covers_the_deficit_of_a_cgroup_dies() {

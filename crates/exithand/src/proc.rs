@@ -1,5 +1,8 @@
 //! The few things only `/proc` tells.
 
+use std::ffi::CStr;
+use std::fmt;
+use std::io::{Cursor, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::str::FromStr;
 
@@ -26,21 +29,21 @@ impl Stat {
         let after_name = text.iter().rposition(|byte| *byte == b')')? + 1;
         let rest = std::str::from_utf8(text.get(after_name..)?).ok()?;
         // Field 3 is the first here; 22 the start time, 52 the exit code.
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        let &[state] = fields.first()?.as_bytes() else {
+        let mut fields = rest.split_ascii_whitespace();
+        let &[state] = fields.next()?.as_bytes() else {
             return None;
         };
         Some(Self {
             state,
-            start_ticks: fields.get(22 - 3)?.parse().ok()?,
-            wait_status: fields.get(52 - 3)?.parse().ok()?,
+            start_ticks: fields.nth(22 - 4)?.parse().ok()?,
+            wait_status: fields.nth(52 - 23)?.parse().ok()?,
         })
     }
 
     /// Reads the entry of the process that has `pid` in the pid namespace of `/proc`.
     pub(crate) fn read(pid: Pid) -> Result<Self, Errno> {
-        let text = read(&format!("/proc/{}/stat", pid.as_raw_nonzero()))?;
-        Self::parse(&text).ok_or(Errno::INVAL)
+        let path = format_args!("/proc/{}/stat", pid.as_raw_nonzero());
+        Self::parse(read(path, &mut [0; ROOM])?).ok_or(Errno::INVAL)
     }
 }
 
@@ -62,9 +65,9 @@ pub(crate) enum Entry {
 ///
 /// No `/proc`, or (`EBADF`) a descriptor that is not a pidfd.
 pub(crate) fn entry<Fd: AsFd>(pidfd: Fd) -> Result<Entry, Errno> {
-    let path = format!("/proc/thread-self/fdinfo/{}", pidfd.as_fd().as_raw_fd());
-    let text = read(&path)?;
-    let pid: i32 = field(&text, "Pid:").ok_or(Errno::BADF)?;
+    let number = pidfd.as_fd().as_raw_fd();
+    let path = format_args!("/proc/thread-self/fdinfo/{number}");
+    let pid: i32 = field(read(path, &mut [0; ROOM])?, "Pid:").ok_or(Errno::BADF)?;
     Ok(match pid {
         ..0 => Entry::Gone,
         pid => Pid::from_raw(pid).map_or(Entry::Elsewhere, Entry::Pid),
@@ -99,25 +102,31 @@ pub(crate) fn thread_group_of(tid: Pid) -> Option<Pid> {
     if !numbers_as_we_do() {
         return None;
     }
-    let text = read(&format!("/proc/{}/status", tid.as_raw_nonzero())).ok()?;
-    field(&text, "Tgid:").and_then(Pid::from_raw)
+    let path = format_args!("/proc/{}/status", tid.as_raw_nonzero());
+    field(read(path, &mut [0; ROOM]).ok()?, "Tgid:").and_then(Pid::from_raw)
 }
 
 /// Returns the real user id of the process that has `pid` in `/proc`.
 pub(crate) fn uid_of(pid: Pid) -> Option<u32> {
-    let text = read(&format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
-    field(&text, "Uid:")
+    let path = format_args!("/proc/{}/status", pid.as_raw_nonzero());
+    field(read(path, &mut [0; ROOM]).ok()?, "Uid:")
 }
 
-/// Reads a file of `/proc` with no more calls than it takes: waiters that were just woken do so.
-fn read(path: &str) -> Result<Vec<u8>, Errno> {
-    // Longer than any file read here, and as much as the kernel hands over at once.
-    const ROOM: usize = 4096;
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut text = vec![0; ROOM];
-    let length = retry_on_intr(|| rustix::io::read(&file, text.as_mut_slice()))?;
-    text.truncate(length);
-    Ok(text)
+/// Longer than any file read here, and as much as the kernel hands over at once.
+const ROOM: usize = 4096;
+/// Longer than any path read here.
+const PATH_ROOM: usize = 64;
+
+/// Reads a file of `/proc` with no more calls than it takes: waiters that were just woken do so. Takes
+/// no memory but `room`: opening a process has to work when there is none.
+fn read<'a>(path: fmt::Arguments<'_>, room: &'a mut [u8; ROOM]) -> Result<&'a [u8], Errno> {
+    let mut name = [0_u8; PATH_ROOM];
+    let mut cursor = Cursor::new(&mut name[..PATH_ROOM - 1]);
+    cursor.write_fmt(path).map_err(|_full| Errno::NAMETOOLONG)?;
+    let name = CStr::from_bytes_until_nul(&name).map_err(|_none| Errno::NAMETOOLONG)?;
+    let file = rustix::fs::open(name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let length = retry_on_intr(|| rustix::io::read(&file, room.as_mut_slice()))?;
+    Ok(&room[..length])
 }
 
 /// Reads the first value of the line that starts with `name`.

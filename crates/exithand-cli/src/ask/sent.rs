@@ -1,12 +1,16 @@
 //! How a signal came to be: `si_code`, in words.
 
 use exithand::Signal;
+use exithand_lowmem::decide::Why;
+use exithand_lowmem::reason::of_code;
 
 /// How a signal was sent, or why the kernel raised it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     /// By a process, through this call.
     Call(&'static str),
+    /// By a low-memory killer of ours, for this reason.
+    LowMemory(&'static str),
     /// By the kernel, since the process itself did something it may not.
     Fault {
         /// The name of the `si_code`, where it has one.
@@ -32,9 +36,23 @@ pub fn sent(signal: Signal, code: i32) -> Sent {
         -5 => Sent::Call("a descriptor with F_SETOWN"),
         -6 => Sent::Call("tgkill(2)"),
         -60 => Sent::Call("getaddrinfo_a(3)"),
-        code if code < 0 => Sent::Call("rt_sigqueueinfo(2)"),
+        code if code < 0 => match of_code(code) {
+            Some(why) => Sent::LowMemory(past(why)),
+            None => Sent::Call("rt_sigqueueinfo(2)"),
+        },
         KERNEL => by_kernel(signal),
         code => fault(signal, code),
+    }
+}
+
+/// Why somebody was killed for want of memory.
+fn past(why: Why) -> &'static str {
+    match why {
+        Why::LowMemory => "memory was low",
+        Why::Pressure => "memory was low and programs stalled",
+        Why::Thrashing => "the page cache thrashed",
+        Why::Floor => "memory was nearly gone",
+        Why::CgroupLimit => "a cgroup was near its limit",
     }
 }
 
@@ -188,6 +206,10 @@ mod tests {
         assert_eq!(sent(Signal::TERM, 0), Sent::Call("kill(2)"));
         assert_eq!(sent(Signal::ABRT, -6), Sent::Call("tgkill(2)"));
         assert_eq!(sent(Signal::TERM, -77), Sent::Call("rt_sigqueueinfo(2)"));
+        assert_eq!(
+            sent(Signal::KILL, exithand_lowmem::reason::code(Why::Floor)),
+            Sent::LowMemory("memory was nearly gone")
+        );
         let Sent::Kernel(why) = sent(Signal::INT, KERNEL) else {
             panic!("Ctrl-C is the kernel's");
         };

@@ -171,7 +171,7 @@ fn killer(record: &ExitRecord) -> Option<String> {
         Sent::Kernel(_) => "kernel".to_owned(),
         Sent::Fault { code, .. } => code.unwrap_or("fault").to_owned(),
         Sent::Call(_) if record.pid() == Some(killer.pid) => "itself".to_owned(),
-        Sent::Call(_) => link(&killer.comm, killer.pid),
+        Sent::Call(_) | Sent::LowMemory(_) => link(&killer.comm, killer.pid),
     })
 }
 

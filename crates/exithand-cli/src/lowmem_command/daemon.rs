@@ -141,7 +141,7 @@ impl Order {
         // Started first: it must not inherit what is set up for us alone.
         let helper = start_helper(config, helper)?;
         let stdout = io::stdout().as_fd().try_clone_to_owned();
-        let source = self.source.clone();
+        let (source, begun) = (self.source.clone(), config.clone());
         let options = Options {
             mode: self.mode,
             out: stdout.context("duplicate standard output")?,
@@ -149,8 +149,12 @@ impl Order {
             helper,
             heartbeat: heartbeat().context("reach the service manager")?,
             reload: Box::new(move || {
-                let config = source.read();
-                config.inspect_err(|error| complain(error))
+                let read = source.read();
+                match &read {
+                    Ok(new) => needs_restart(&begun, new).for_each(|text| complain(&text)),
+                    Err(error) => complain(error),
+                }
+                read
             }),
         };
         let mut daemon = Daemon::start(config, options)?;
@@ -197,6 +201,18 @@ pub fn complain(text: &str) {
     drop(writeln!(io::stderr(), "exithand: {text}"));
 }
 
+/// Says what of a new configuration is not taken over: once armed nothing is opened or started.
+fn needs_restart(begun: &Config, new: &Config) -> impl Iterator<Item = String> {
+    let lacks_helper = begun.hooks.is_empty() && !new.hooks.is_empty();
+    let changes = [
+        (lacks_helper, "the first hook"),
+        (begun.cgroups != new.cgroups, "another list of cgroups"),
+        (begun.metrics != new.metrics, "another metrics.file"),
+    ];
+    let changes = changes.into_iter().filter(|(changed, _)| *changed);
+    changes.map(|(_, what)| format!("{what} is used after a restart only: restart exithand lowmem"))
+}
+
 /// Starts the process that runs hooks, where there are any.
 fn start_helper(config: &Config, args: &[&str]) -> anyhow::Result<Option<OwnedFd>> {
     if config.hooks.is_empty() {
@@ -219,11 +235,15 @@ fn start_helper(config: &Config, args: &[&str]) -> anyhow::Result<Option<OwnedFd
     Ok(Some(pipe))
 }
 
+/// Nobody wants to hear more often that we live.
+const SHORTEST_BEAT: Duration = Duration::from_millis(1);
+
 /// The service manager's socket, if it wants to hear regularly that we live.
 fn heartbeat() -> io::Result<Option<(UnixDatagram, Duration)>> {
     let every = env::var("WATCHDOG_USEC")
         .ok()
-        .and_then(|text| text.parse().ok());
+        .and_then(|text| text.parse::<u64>().ok())
+        .filter(|every| *every > 0);
     let path = env::var_os("NOTIFY_SOCKET");
     let (Some(every), Some(path)) = (every.map(Duration::from_micros), path) else {
         return Ok(None);
@@ -238,7 +258,8 @@ fn heartbeat() -> io::Result<Option<(UnixDatagram, Duration)>> {
         }
         None => socket.connect(path)?,
     }
-    Ok(Some((socket, every / 2)))
+    // In the middle, as sd_watchdog_enabled(3) has it.
+    Ok(Some((socket, (every / 2).max(SHORTEST_BEAT))))
 }
 
 #[cfg(test)]

@@ -120,15 +120,16 @@ fn write_ranking(
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     let candidates = ranked(snapshot, explanation);
-    if candidates.is_empty() {
-        return writeln!(out, "nobody may be killed, or is worth it");
-    }
     let need = explanation.need;
-    writeln!(
-        out,
-        "{:>7}  {:<15}  {:>6}  {:>5}  {:>5}  why",
-        "pid", "name", "MiB", "adj", "class"
-    )?;
+    if candidates.is_empty() {
+        writeln!(out, "nobody may be killed, or is worth it")?;
+    } else {
+        writeln!(
+            out,
+            "{:>7}  {:<15}  {:>6}  {:>5}  {:>5}  why",
+            "pid", "name", "MiB", "adj", "class"
+        )?;
+    }
     for it in candidates {
         let relief = it.relief_bytes(need.horizon_ms);
         let covers = if relief >= need.bytes() {
@@ -148,6 +149,11 @@ fn write_ranking(
             "{pid:>7}  {name:<15}  {mib:>6}  {adj:>5}  {class:>5}  {covers}"
         )?;
     }
+    write_spared(snapshot, out)
+}
+
+/// Names the largest that are spared, and why.
+fn write_spared(snapshot: &Snapshot, out: &mut impl Write) -> std::io::Result<()> {
     let spared = snapshot.candidates.iter().filter(|it| it.spared.is_some());
     let mut largest: Vec<&Candidate> = spared.collect();
     largest.sort_by_key(|it| std::cmp::Reverse(it.relief_bytes(0)));

@@ -162,6 +162,7 @@ impl Core {
             return;
         };
         held.retry_at = None;
+        let why = held.why;
         match (held.handle.try_clone(), signal) {
             (Ok(handle), _) => {
                 self.reapers.give(Job {
@@ -169,6 +170,7 @@ impl Core {
                     identity,
                     handle,
                     signal,
+                    why,
                     then,
                 });
             }

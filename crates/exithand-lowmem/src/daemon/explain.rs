@@ -108,7 +108,7 @@ pub fn simulate(
         let is_dead = |it: &Candidate| dead.iter().any(|dead| dead.identity == it.identity);
         let newest = newest_mark(&snapshot.candidates);
         let back = snapshot.candidates.iter().filter(|it| is_dead(it));
-        let back: u64 = back.map(|it| it.memory_bytes).sum();
+        let back = back.fold(0_u64, |sum, it| sum.saturating_add(it.memory_bytes));
         snapshot.candidates.retain(|it| !is_dead(it));
         snapshot.sample.available_bytes = snapshot.sample.available_bytes.saturating_add(back);
         loop {

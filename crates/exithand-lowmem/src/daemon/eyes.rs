@@ -84,6 +84,9 @@ impl Eyes {
     }
 
     fn new(files: Files, pressure: Option<OwnedFd>, window: Duration) -> Self {
+        // A kernel that does not count may have the file all the same.
+        let counts = |file: &OwnedFd| pread(file, &mut [0; 256], 0).is_ok();
+        let pressure = pressure.filter(counts);
         Self {
             files,
             pressure,
@@ -155,8 +158,10 @@ impl Eyes {
         if sample.available_bytes < near_bytes {
             sample.available_bytes = sample.available_bytes.saturating_add(self.per_cpu_bytes()?);
         }
-        if let Some(pressure) = &self.pressure {
-            let text = read_from_start(pressure, &mut self.room[..])?;
+        // The kernel can be told to stop counting at any time; then levels have to do.
+        if let Some(pressure) = &self.pressure
+            && let Ok(text) = read_from_start(pressure, &mut self.room[..])
+        {
             let total = Pressure::parse(text).unwrap_or_default();
             sample.stall = Some(self.stall.add(now, total));
         }

@@ -52,7 +52,7 @@ pub(super) fn inode(number: u32) -> Option<u64> {
 }
 
 /// Reads the start time out of the text of `/proc/PID/stat`; the name may hold anything.
-pub(super) fn start_time(stat: &[u8]) -> Option<u64> {
+pub(crate) fn start_time(stat: &[u8]) -> Option<u64> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = stat.get(end + 2..)?;
     // Field 3 is the first here; 22 is the start time.

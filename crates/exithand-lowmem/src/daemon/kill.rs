@@ -28,6 +28,7 @@ impl Core {
         sample: &Sample,
         (why, need, means): (Why, Need, Means),
     ) -> bool {
+        self.lock().why = why;
         self.mark_in_flight(scanner);
         let Some(mut chosen) = scanner.choose(settings, &need) else {
             self.lock().say_once(sample.at, Notice::NobodyToKill);
@@ -237,7 +238,7 @@ impl Core {
         };
         let job = handle.try_clone();
         self.watch.victim(self.scope, slot, &handle);
-        state.held[slot] = Some(Held::new(handle, sample.available_bytes));
+        state.held[slot] = Some(Held::new(handle, sample.available_bytes, state.why));
         state.kills += 1;
         if self.mode == Mode::Live {
             match job {
@@ -248,6 +249,7 @@ impl Core {
                         identity,
                         handle,
                         signal: Some(signal),
+                        why: state.why,
                         then,
                     };
                     self.reapers.give(job);

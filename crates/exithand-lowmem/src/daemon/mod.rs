@@ -34,13 +34,15 @@ use rustix::event::epoll::EventFlags;
 pub use self::explain::{Explanation, Snapshot, explain, simulate, snapshot};
 pub use self::tell::Format;
 
+pub(crate) use self::identity::start_time;
+
 use self::clock::{Timer, now};
 use self::core::Core;
 use self::eyes::Eyes;
 use self::pressure::{Kind, Trigger};
 use self::reaper::Reapers;
 use self::scan::Scanner;
-use self::scope::{Alarm, Scope, path_in_hierarchy};
+use self::scope::{Alarm, Scope, Wakes, path_in_hierarchy};
 use self::tell::Teller;
 use self::watch::{Source, Watch};
 use self::watchdog::Watchdog;
@@ -165,7 +167,6 @@ impl Daemon {
             crate::sys::signals(&[SIGHUP, SIGINT, SIGTERM]).map_err(failed("take signals"))?;
         let reapers = Reapers::start().map_err(failed("start the threads that kill"))?;
         let watch = Arc::new(Watch::new().map_err(failed("make an epoll"))?);
-        let mut degraded = Vec::new();
         let mode = options.mode;
         let machine = |scope: usize| (Arc::clone(&reapers), Arc::clone(&watch), scope, mode);
         let mut eyes = Eyes::of_machine(config.psi_window).map_err(failed("open /proc"))?;
@@ -174,12 +175,7 @@ impl Daemon {
         let (shared, epoll, number, how) = machine(0);
         let core = Core::new(Settings::new(config, total), shared, epoll, number, how);
         let core = Arc::new(core);
-        if !eyes.sees_pressure() {
-            degraded.push(
-                "the kernel tells no pressure: levels are looked at by the clock (boot with psi=1)"
-                    .to_owned(),
-            );
-        }
+        let degraded = lacking(&eyes, &scanner);
         let watchdog = Watchdog::start(
             Arc::clone(&core),
             Eyes::of_machine(config.psi_window).map_err(failed("open /proc"))?,
@@ -284,9 +280,14 @@ impl Daemon {
                 Err(errno) => refused = Some(errno),
             }
         }
-        if let Some(errno) = refused {
-            self.degraded
-                .push(format!("the kernel takes no trigger of pressure: {errno}"));
+        // Where there is no pressure, that is said already.
+        if let Some(errno) = refused
+            && self.scopes[0].eyes.sees_pressure()
+        {
+            self.degraded.push(format!(
+                "the kernel takes no trigger of pressure ({errno}): levels are looked at by the \
+                     clock; run as root, or give CAP_SYS_RESOURCE"
+            ));
         }
         for trigger in old {
             self.watch.forget(&trigger);
@@ -436,7 +437,16 @@ impl Daemon {
     }
 
     fn set_timer(&self) {
-        let next = self.scopes.iter().filter_map(Scope::next_look).min();
+        let wakes = if self.triggers.is_empty() {
+            Wakes::ByClock
+        } else {
+            Wakes::ByPressure
+        };
+        let next = self
+            .scopes
+            .iter()
+            .filter_map(|it| it.next_look(wakes))
+            .min();
         // Without the timer pressure still wakes us.
         ignore(self.timer.set(next));
     }
@@ -445,6 +455,31 @@ impl Daemon {
     pub fn begin_heartbeat(&mut self) {
         self.beat();
     }
+}
+
+/// Says what this machine, or this user on it, lacks, and what would help.
+fn lacking(eyes: &Eyes, scanner: &Scanner) -> Vec<String> {
+    let mut degraded = Vec::new();
+    if !scanner.sees_cgroups() {
+        degraded.push(
+            "cgroup2 is not mounted: cgroups that are to die as one, or ask to be spared, are \
+             not seen"
+                .to_owned(),
+        );
+    }
+    if !rustix::process::geteuid().is_root() {
+        degraded.push(format!(
+            "only processes of uid {} are watched over: run as root for all",
+            rustix::process::geteuid().as_raw()
+        ));
+    }
+    if !eyes.sees_pressure() {
+        degraded.push(
+            "the kernel tells no pressure: levels are looked at by the clock (boot with psi=1)"
+                .to_owned(),
+        );
+    }
+    degraded
 }
 
 fn open_metrics(config: &Config) -> Result<Option<std::fs::File>, StartError> {

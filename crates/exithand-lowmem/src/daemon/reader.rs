@@ -8,12 +8,12 @@ use rustix::io::Errno;
 use super::Settings;
 use super::files::read_below;
 use super::identity::{Marks, inode, start_time};
-use crate::Name;
 use crate::candidate::{AVOIDED, Candidate, Identity, Spared};
 use crate::config::Unit;
 use crate::number::signed;
 use crate::reading::{ProcessStatus, Smaps, cgroup_of};
 use crate::rule::{Action, Facts};
+use crate::{Name, Symbol};
 
 /// How many of those that may not be signalled are remembered.
 const REFUSED: usize = 16;
@@ -217,10 +217,10 @@ impl Reader {
     }
 
     /// Reads what a process that does not die is doing: its state and where it sleeps.
-    pub(super) fn predicament(&mut self, pid: u32) -> (u8, Name) {
+    pub(super) fn predicament(&mut self, pid: u32) -> (u8, Symbol) {
         let path = format_args!("{pid}/wchan");
         let wchan = read_below(self.proc.as_fd(), path, &mut self.texts.exe);
-        let wchan = Name::new(wchan.unwrap_or_default());
+        let wchan = Symbol::new(wchan.unwrap_or_default());
         let path = format_args!("{pid}/stat");
         let stat = read_below(self.proc.as_fd(), path, &mut self.texts.status).unwrap_or_default();
         let end = stat.iter().rposition(|byte| *byte == b')');

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use super::clock::now;
 use super::ignore;
 use crate::candidate::Identity;
+use crate::decide::Why;
 use crate::record::Release;
 
 /// The most jobs that wait, and reports that were not read.
@@ -33,6 +34,8 @@ pub(super) struct Job {
     pub(super) handle: ExitHandle,
     /// What to send first; `None` to only release memory.
     pub(super) signal: Option<Signal>,
+    /// Why.
+    pub(super) why: Why,
     /// Whether to release memory.
     pub(super) then: Then,
 }
@@ -94,13 +97,18 @@ impl Reapers {
             bell: eventfd(0, flags)?,
             threads: cpus.clamp(1, MOST_THREADS),
         });
+        // A thread takes memory while it begins: it is waited for.
+        let begun = Arc::new(Barrier::new(reapers.threads + 1));
         for _ in 0..reapers.threads {
-            let shared = Arc::clone(&reapers);
+            let (shared, begun) = (Arc::clone(&reapers), Arc::clone(&begun));
             let thread = Builder::new().name("reaper".to_owned());
-            thread
-                .stack_size(STACK_BYTES)
-                .spawn(move || shared.work())?;
+            thread.stack_size(STACK_BYTES).spawn(move || {
+                begun.wait();
+                drop(begun);
+                shared.work();
+            })?;
         }
+        begun.wait();
         Ok(reapers)
     }
 
@@ -173,7 +181,7 @@ impl Reapers {
 
 fn carry_out(job: &Job) -> Report {
     let sent = match job.signal {
-        Some(signal) => job.handle.send_signal(signal),
+        Some(signal) => send(&job.handle, signal, job.why),
         None => Ok(()),
     };
     let release = match (&sent, job.then) {
@@ -195,5 +203,14 @@ fn carry_out(job: &Job) -> Report {
         sent: sent.map_err(|error| error.errno()),
         release,
         done_at: now(),
+    }
+}
+
+/// Sends a signal that tells why, or where that is not taken a plain one.
+pub(super) fn send(handle: &ExitHandle, signal: Signal, why: Why) -> Result<(), exithand::Error> {
+    match crate::sys::signal(handle, signal.number(), crate::reason::code(why)) {
+        Ok(()) => Ok(()),
+        // What is wrong, if it is not the reason, the library tells.
+        Err(_) => handle.send_signal(signal),
     }
 }

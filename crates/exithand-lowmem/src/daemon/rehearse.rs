@@ -11,6 +11,7 @@ use super::core::Core;
 use super::reaper::{Job, Reapers, Then};
 use super::scope::Scope;
 use crate::candidate::Identity;
+use crate::decide::Why;
 use crate::ledger::ROOM;
 use crate::level::Levels;
 use crate::record::Mode;
@@ -40,6 +41,8 @@ pub(super) fn rehearse(scope: &mut Scope) -> Core {
     }
     release_own(&core.reapers);
     scope.eyes.forget();
+    // Else those who were to die in it would be left out of the first real choice.
+    scope.scanner.forget();
     core
 }
 
@@ -59,6 +62,7 @@ fn release_own(reapers: &Reapers) {
             identity: Identity::default(),
             handle,
             signal: None,
+            why: Why::LowMemory,
             then: Then::Release,
         });
     }

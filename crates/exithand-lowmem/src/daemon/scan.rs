@@ -78,6 +78,11 @@ impl Scanner {
         })
     }
 
+    /// Says whether cgroup2 is there to be asked.
+    pub(super) fn sees_cgroups(&self) -> bool {
+        self.unified.is_some()
+    }
+
     /// Reads all processes.
     pub(super) fn scan(&mut self, settings: &Settings, now: Duration) {
         self.remember(now);
@@ -121,6 +126,12 @@ impl Scanner {
         self.before
             .sort_unstable_by_key(|(identity, _)| identity.pid);
         self.before_at = Some(at);
+    }
+
+    /// Forgets what was read, and what was found out about it.
+    pub(super) fn forget(&mut self) {
+        self.table.clear();
+        self.scanned_at = None;
     }
 
     /// Returns when the last scan was.

@@ -32,18 +32,31 @@ impl Scope {
     }
 
     /// Returns when to look again, if nothing wakes us before.
-    pub(super) fn next_look(&self) -> Option<Duration> {
+    pub(super) fn next_look(&self, wakes: Wakes) -> Option<Duration> {
         let state = self.core.lock();
-        let sample = &state.last_sample;
+        let mut sample = state.last_sample;
+        if wakes == Wakes::ByClock {
+            // Stalls can be read, and nobody is woken by them.
+            sample.stall = None;
+        }
         let policy = &state.settings.policy;
         let far_away = sample.available_bytes > policy.levels.warn_bytes;
         let told = self.alarm.as_ref().is_some_and(|alarm| alarm.tells_levels);
-        let period = guard::period(policy, sample, &state.ledger);
+        let period = guard::period(policy, &sample, &state.ledger);
         let period = period.filter(|_| !(told && far_away && state.ledger.in_flight() == 0));
         let look = period.map(|period| sample.at.saturating_add(period));
         drop(state);
         [look, self.core.next_due()].into_iter().flatten().min()
     }
+}
+
+/// Whether the kernel wakes us when programs stall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wakes {
+    /// It does.
+    ByPressure,
+    /// It takes no trigger.
+    ByClock,
 }
 
 /// What the kernel tells of a cgroup's limit.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use exithand::{ExitHandle, Signal};
 
 use super::Settings;
+use super::reaper::send;
 use super::scan::Scanner;
 use super::watch::Watch;
 use crate::Name;
-use crate::decide::Sample;
+use crate::decide::{Sample, Why};
 use crate::ledger::{Ledger, ROOM};
 use crate::level::Level;
 use crate::limit::Limiter;
@@ -26,6 +27,8 @@ const RETRIES: u32 = 50;
 pub(super) struct Held {
     pub(super) handle: ExitHandle,
     pub(super) release: Release,
+    /// Why it has to die.
+    pub(super) why: Why,
     /// What was available when it was chosen.
     pub(super) available_then: u64,
     /// When its memory is to be released once more.
@@ -35,10 +38,11 @@ pub(super) struct Held {
 
 impl Held {
     /// Holds a victim that was just chosen.
-    pub(super) fn new(handle: ExitHandle, available_then: u64) -> Self {
+    pub(super) fn new(handle: ExitHandle, available_then: u64, why: Why) -> Self {
         Self {
             handle,
             release: Release::NotTried,
+            why,
             available_then,
             retry_at: None,
             retries: 0,
@@ -72,6 +76,8 @@ pub(super) struct State {
     pub(super) said: [Option<Notice>; 4],
     pub(super) last_sample: Sample,
     pub(super) held_until: Option<Duration>,
+    /// Why somebody has to die now.
+    pub(super) why: Why,
 }
 
 impl State {
@@ -92,6 +98,7 @@ impl State {
             said: [None; 4],
             last_sample: Sample::default(),
             held_until: None,
+            why: Why::LowMemory,
         }
     }
 
@@ -153,7 +160,7 @@ impl State {
     pub(super) fn signal_here(&self, slot: usize, signal: Signal) {
         if let Some(held) = &self.held[slot] {
             // Whether it helped is told by the handle.
-            drop(held.handle.send_signal(signal));
+            drop(send(&held.handle, signal, held.why));
         }
     }
 

@@ -4,7 +4,7 @@
 //! goes to sleep, so an idle machine sees no wake-up. What it does goes through the same rule, with the
 //! same ledger.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -27,6 +27,12 @@ pub(super) struct Watchdog {
     timer: Arc<Timer>,
 }
 
+/// Has the memory of the stack be there before it is needed.
+#[inline(never)]
+fn touch_stack() {
+    std::hint::black_box(&mut [0_u8; 16 << 10]);
+}
+
 impl Watchdog {
     /// Starts the thread.
     ///
@@ -42,8 +48,13 @@ impl Watchdog {
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
         let timer = Arc::new(Timer { fd });
         let shared = Arc::clone(&timer);
+        let begun = Arc::new(Barrier::new(2));
+        let started = Arc::clone(&begun);
         let thread = std::thread::Builder::new().name("watchdog".to_owned());
         thread.stack_size(STACK_BYTES).spawn(move || {
+            touch_stack();
+            begun.wait();
+            drop(begun);
             loop {
                 match rustix::io::read(&shared.fd, &mut [0; 8]) {
                     Ok(_) => {}
@@ -56,6 +67,8 @@ impl Watchdog {
                 ignore(shared.set(Some(now().saturating_add(PATIENCE))));
             }
         })?;
+        // A thread takes memory while it begins.
+        started.wait();
         Ok(Self { timer })
     }
 

@@ -3,7 +3,7 @@
 
 use std::ffi::{c_int, c_long};
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use rustix::io::Errno;
@@ -16,12 +16,35 @@ const SYS_KCMP: c_long = 272;
 /// `KCMP_VM` of `include/uapi/linux/kcmp.h`.
 const KCMP_VM: c_int = 1;
 
+/// The same number on every architecture, as for all calls since Linux 5.1.
+const SYS_PIDFD_SEND_SIGNAL: c_long = 424;
+
 const SIG_BLOCK: c_int = 0;
 const SFD_FLAGS: c_int = 0o2_000_000 | 0o4_000; // SFD_CLOEXEC | SFD_NONBLOCK
 
 /// `sigset_t`, as large as the C library declares it.
 #[repr(C)]
 struct SignalSet([u64; 16]);
+
+/// `siginfo_t`, as for a signal of `sigqueue(3)`.
+#[repr(C)]
+struct SignalInfo {
+    number: c_int,
+    errno: c_int,
+    code: c_int,
+    sender: Sender,
+    rest: [u64; REST],
+}
+const REST: usize = 13;
+const _: () = assert!(size_of::<SignalInfo>() == 128);
+const _: () = assert!(std::mem::offset_of!(SignalInfo, sender) == 4 * size_of::<c_int>());
+
+/// Who sent it; aligned as the pointers that other signals have there.
+#[repr(C, align(8))]
+struct Sender {
+    pid: c_int,
+    uid: u32,
+}
 
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
@@ -58,6 +81,42 @@ pub(crate) fn signals(signals: &[i32]) -> io::Result<OwnedFd> {
     }
     // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends signal `number` to the process behind `pidfd`, with an `si_code` of ours, which has to be
+/// negative, and not that of `tgkill(2)`.
+///
+/// # Errors
+///
+/// `ESRCH`: reaped. `EPERM`: it is not ours to signal, or the code is not ours to use.
+///
+/// Since Linux 5.1. Source: `pidfd_send_signal(2)`.
+pub(crate) fn signal<Fd: AsFd>(pidfd: Fd, number: c_int, code: c_int) -> Result<(), Errno> {
+    let info = SignalInfo {
+        number,
+        errno: 0,
+        code,
+        sender: Sender {
+            pid: rustix::process::getpid().as_raw_nonzero().get(),
+            uid: rustix::process::getuid().as_raw(),
+        },
+        rest: [0; REST],
+    };
+    // SAFETY: `info` is a whole `siginfo_t`, which the kernel copies before the call returns.
+    let result = unsafe {
+        syscall(
+            SYS_PIDFD_SEND_SIGNAL,
+            pidfd.as_fd().as_raw_fd(),
+            number,
+            &raw const info,
+            0_u32,
+        )
+    };
+    if result < 0 {
+        let last = io::Error::last_os_error();
+        return Err(Errno::from_io_error(&last).unwrap_or(Errno::IO));
+    }
+    Ok(())
 }
 
 /// Says whether two processes have one memory. Both must be held, or the numbers mean nothing.

@@ -135,7 +135,17 @@ fn was_store(path: &Path) -> bool {
 /// The right to write a store; ends with the process, however that ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A child that was just forked has the descriptor, too, until it executes its program, and a
+        // lock lasts as long as any of them. Closing alone would leave it to the child.
+        match flock(&self.file, FlockOperation::Unlock) {
+            Ok(()) | Err(_) => {}
+        }
+    }
 }
 
 impl Lock {
@@ -168,7 +178,7 @@ impl Lock {
         match write() {
             // A full disk stops nobody from recording: the text is for people.
             Err(error) if !is_full(&error) => Err(failure("write", &name, error)),
-            Ok(()) | Err(_) => Ok(Self { _file: file }),
+            Ok(()) | Err(_) => Ok(Self { file }),
         }
     }
 }
@@ -265,5 +275,23 @@ pub(crate) fn failure(what: &'static str, path: &Path, source: io::Error) -> Sto
         what,
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_with_its_owner_whoever_has_the_descriptor_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("history.db");
+        let lock = Lock::take(&store).unwrap();
+        // As a child has it between fork and exec.
+        let inherited = lock.file.try_clone().unwrap();
+        assert!(matches!(Lock::take(&store), Err(StoreError::Locked { .. })));
+        drop(lock);
+        assert!(Lock::take(&store).is_ok());
+        drop(inherited);
     }
 }

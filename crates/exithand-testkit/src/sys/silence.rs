@@ -1,4 +1,5 @@
-//! A seccomp filter under which the kernel tells nothing through pidfds.
+//! Seccomp filters under which the kernel is as an older one: it tells nothing through pidfds, or
+//! releases nobody's memory.
 
 use std::ffi::{c_int, c_ulong, c_ushort};
 use std::io;
@@ -37,6 +38,7 @@ const IS_EQUAL: u16 = 0x15;
 const RETURN: u16 = 0x06;
 const ALLOW: u32 = 0x7fff_0000;
 const REFUSE_WITH_EPERM: u32 = 0x0005_0001;
+const REFUSE_WITH_ENOSYS: u32 = 0x0005_0026;
 
 /// Where `struct seccomp_data` has the number of the call and the lower half of its second argument.
 const NUMBER_AT: u32 = 0;
@@ -77,19 +79,35 @@ static STEPS: [Step; 7] = [
     step(RETURN, ALLOW),
 ];
 
+static WITHOUT_MRELEASE: [Step; 4] = [
+    step(LOAD, NUMBER_AT),
+    unless_equal(448, 1),
+    step(RETURN, REFUSE_WITH_ENOSYS),
+    step(RETURN, ALLOW),
+];
+
+/// Has the calling thread, and those it starts later, run without `process_mrelease(2)`, as on kernels
+/// before 5.15: a process that is stuck keeps its memory.
+///
+/// # Errors
+/// As `prctl(2)`.
+pub fn refuse_mrelease() -> io::Result<()> {
+    refuse(&WITHOUT_MRELEASE)
+}
+
 /// Has `command` run where `PIDFD_GET_INFO` is refused, as on kernels before 6.13 it is unknown: the
 /// kernel does not tell how a process ended that was reaped.
 #[must_use]
 pub fn without_pidfd_info(mut command: Command) -> Command {
     // SAFETY: what runs between fork and exec makes two system calls and allocates nothing.
-    unsafe { command.pre_exec(refuse) };
+    unsafe { command.pre_exec(|| refuse(&STEPS)) };
     command
 }
 
-fn refuse() -> io::Result<()> {
+fn refuse(steps: &'static [Step]) -> io::Result<()> {
     let program = Program {
-        length: 7,
-        steps: STEPS.as_ptr(),
+        length: c_ushort::try_from(steps.len()).unwrap_or(0),
+        steps: steps.as_ptr(),
     };
     let one: c_ulong = 1;
     let none: c_ulong = 0;

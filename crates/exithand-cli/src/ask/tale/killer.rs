@@ -30,7 +30,11 @@ pub(super) fn sentence(record: &ExitRecord, scene: &Scene) -> Option<String> {
         Sent::Fault { code: None, did } => format!("It {did}."),
         Sent::Kernel(why) => format!("The kernel sent it: {why}."),
         Sent::Call(call) if is_itself(record, killer) => by_itself(signal, call),
-        Sent::Call(call) => by_another(record, killer, call, scene),
+        Sent::Call(call) => by_another(record, killer, &format!("by {call}"), scene),
+        Sent::LowMemory(why) => {
+            let how = format!("which ends programs when memory runs out: {why}");
+            by_another(record, killer, &how, scene)
+        }
     };
     Some(text)
 }
@@ -69,7 +73,7 @@ fn by_itself(signal: Signal, call: &str) -> String {
     }
 }
 
-fn by_another(record: &ExitRecord, killer: &Killer, call: &str, scene: &Scene) -> String {
+fn by_another(record: &ExitRecord, killer: &Killer, how: &str, scene: &Scene) -> String {
     let is_parent = record
         .parent
         .as_ref()
@@ -89,7 +93,7 @@ fn by_another(record: &ExitRecord, killer: &Killer, call: &str, scene: &Scene) -
         }
     };
     let meaning = by_systemd(killer);
-    format!("{what} came from {relation}{who}, by {call}.{chain}{meaning}")
+    format!("{what} came from {relation}{who}, {how}.{chain}{meaning}")
 }
 
 /// Names a killer: `kill (pid 4103, /usr/bin/kill) of root in watchdog.service`.

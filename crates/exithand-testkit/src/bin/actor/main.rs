@@ -25,7 +25,8 @@ const PARTS: &[(&str, &str, Part)] = &[
     ("hang", "runs until killed", plain::hang),
     (
         "hold",
-        "MIB [handle-term|obey-term]: holds so much memory until killed; may handle SIGTERM in vain, or exit 3",
+        "MIB [handle-term|obey-term|stat PATH]: holds so much memory until killed; may handle SIGTERM \
+         in vain, or exit 3, or look at PATH on go",
         plain::hold,
     ),
     (

@@ -39,7 +39,10 @@ pub(crate) fn hold(args: &[String]) -> io::Result<u8> {
     let memory = vec![1_u8; mib << 20];
     std::hint::black_box(&memory);
     match args.get(1).map(String::as_str) {
-        Some("handle-term") => interrupt_on(Signal::TERM)?,
+        Some("handle-term") => {
+            interrupt_on(Signal::TERM)?;
+            ready(&[]);
+        }
         Some("obey-term") => {
             let term = BlockedSignal::new(Signal::TERM)?;
             interrupt_on(Signal::TERM)?;
@@ -47,9 +50,15 @@ pub(crate) fn hold(args: &[String]) -> io::Result<u8> {
             term.wait()?;
             return Ok(3);
         }
-        _ => {}
+        Some("stat") => {
+            let path: String = argument(args, 2)?;
+            ready(&[]);
+            go()?;
+            // Where nothing answers it stays in there, whatever becomes of it.
+            drop(std::fs::metadata(path));
+        }
+        _ => ready(&[]),
     }
-    ready(&[]);
     until_stdin_ends()?;
     drop(memory);
     Ok(0)
