@@ -14,7 +14,7 @@ pub enum Killer {
     Earlyoom,
     /// nohang.
     Nohang,
-    /// systemd-oomd, which a service manager has started.
+    /// systemd-oomd, which only its service manager can start.
     Oomd,
     /// None but the kernel's own.
     Kernel,
@@ -42,6 +42,9 @@ pub struct Limit {
     pub percent: u64,
 }
 
+/// The unit of systemd-oomd.
+const OOMD: &str = "systemd-oomd.service";
+
 /// A killer at work.
 #[derive(Debug)]
 pub struct Running {
@@ -51,11 +54,16 @@ pub struct Running {
 }
 
 impl Running {
-    /// Ends it, unless it was there before.
+    /// Ends it.
     pub fn end(self) {
-        if let Some(mut child) = self.child {
-            child.kill().unwrap();
-            child.wait().unwrap();
+        match (self.child, self.pid) {
+            (Some(mut child), _) => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+            // Its socket would have it started again.
+            (None, Some(_)) => systemctl(&["stop", OOMD, "systemd-oomd.socket"]),
+            (None, None) => {}
         }
     }
 }
@@ -113,7 +121,13 @@ impl Killer {
                 fs::write(&file, nohang_config(levels.level_mib)).unwrap();
                 command.arg("--monitor").arg("--config").arg(file);
             }
-            Self::Oomd => return already_there("systemd-oomd.service"),
+            Self::Oomd => {
+                systemctl(&["start", OOMD]);
+                return Running {
+                    pid: main_pid(OOMD),
+                    child: None,
+                };
+            }
             Self::Kernel => {
                 return Running {
                     pid: None,
@@ -178,13 +192,18 @@ fn nohang_config(level: u64) -> String {
     text.join("\n") + "\n"
 }
 
+fn systemctl(words: &[&str]) {
+    let status = Command::new("systemctl").args(words).status().unwrap();
+    assert!(status.success(), "systemctl {words:?}: {status}");
+}
+
 /// Finds the main process of a service.
-fn already_there(unit: &str) -> Running {
+fn main_pid(unit: &str) -> Option<u32> {
     let output = Command::new("systemctl")
         .args(["show", "--property=MainPID", "--value", unit])
         .output()
         .unwrap();
     let pid = String::from_utf8_lossy(&output.stdout).trim().parse().ok();
     assert!(pid.is_some_and(|it| it > 0_u32), "{unit} does not run");
-    Running { pid, child: None }
+    pid
 }

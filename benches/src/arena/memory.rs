@@ -20,10 +20,17 @@ fn kept_mib() -> u64 {
 
 /// What the kernel calls available, in MiB.
 pub fn plain_available_mib() -> u64 {
+    meminfo_mib("MemAvailable:")
+}
+
+/// All swap, in MiB.
+pub fn swap_mib() -> u64 {
+    meminfo_mib("SwapTotal:")
+}
+
+fn meminfo_mib(name: &str) -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let number = line.unwrap().trim().trim_end_matches(" kB");
     number.parse::<u64>().unwrap() >> 10
 }

@@ -23,6 +23,8 @@ pub struct Run {
     pub stalled_us: u64,
     /// What the killer itself took.
     pub cost: Cost,
+    /// How many of the dead the kernel itself killed.
+    pub by_kernel: u64,
     /// Who died, in the order of the arena.
     pub dead: Vec<String>,
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Run {
             gone,
             stalled_us,
             cost,
+            by_kernel,
             dead,
         } = self;
         let millis = |time: &Option<Duration>| {
@@ -66,7 +69,7 @@ impl fmt::Display for Run {
         let dead = dead.join(" ");
         write!(
             f,
-            "{is_right} {extra} {back} {gone} {stalled_us} {cpu} {switches} {pss} {dead}"
+            "{is_right} {extra} {back} {gone} {stalled_us} {cpu} {switches} {pss} {by_kernel} {dead}"
         )
     }
 }
@@ -103,6 +106,7 @@ fn read(line: &str) -> Option<Run> {
             switches: number()??,
             pss_kib: number()??,
         },
+        by_kernel: number()??,
         dead: words.map(str::to_owned).collect(),
     })
 }
@@ -124,6 +128,7 @@ mod tests {
                 switches: 5,
                 pss_kib: 6,
             },
+            by_kernel: 7,
             dead: vec!["hog".to_owned(), "bystander".to_owned()],
         };
         assert_eq!(run.to_string().parse(), Ok(run));

@@ -63,10 +63,12 @@ fn times(runs: &[Run], of: fn(&Run) -> Option<Duration>) -> String {
     format!("{}, {worst}{never}", times[times.len() / 2])
 }
 
-/// Says who died: each kind of end once, and in how many runs, where there are several.
+/// Says who died, and where the kernel killed before the killer did: each kind of end once, and in how
+/// many runs, where there are several.
 pub fn dead(runs: &[Run]) -> String {
     let name = |run: &Run| match &run.dead[..] {
         [] => "nobody".to_owned(),
+        dead if run.by_kernel > 0 => format!("{}, by the kernel", dead.join(" and ")),
         dead => dead.join(" and "),
     };
     let mut ends: Vec<(String, usize)> = Vec::new();
@@ -104,5 +106,10 @@ mod tests {
         assert_eq!(dead(&runs), "hog (2); hog and cat (1)");
         assert_eq!(dead(&runs[..2]), "hog");
         assert_eq!(dead(&[run(1, &[])]), "nobody");
+        let late = Run {
+            by_kernel: 1,
+            ..run(1, &["hog"])
+        };
+        assert_eq!(dead(&[late]), "hog, by the kernel");
     }
 }

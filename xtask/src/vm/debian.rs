@@ -182,7 +182,7 @@ fn succeed(command: &mut Command) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, parse};
+    use super::{Candidate, Needs, parse};
 
     #[test]
     fn follows_what_a_package_depends_on() {
@@ -199,7 +199,10 @@ mod tests {
                      Depends: kmod, linux-base (>= 4.3~)\n";
         let candidate = parse(shown).unwrap();
         assert_eq!(candidate.needs, None);
-        assert_eq!(candidate.key(Needs::Tests), "linux-image-6.1.0-56-amd64_6.1.192-2+fuse");
+        assert_eq!(
+            candidate.key(Needs::Tests),
+            "linux-image-6.1.0-56-amd64_6.1.192-2+fuse"
+        );
         assert_eq!(parse(""), None);
     }
 }

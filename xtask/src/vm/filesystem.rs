@@ -49,7 +49,10 @@ pub(super) fn least(init: &Path, kernel: &Kernel, plan: &Plan) -> anyhow::Result
     root.text(PLAN, 0o644, plan.to_text().map_err(|error| anyhow!(error))?);
     root.directory(MODULES, 0o755);
     if let Some(folder) = &kernel.modules {
-        for (number, module) in modules::needed(folder, kernel.needs)?.into_iter().enumerate() {
+        for (number, module) in modules::needed(folder, kernel.needs)?
+            .into_iter()
+            .enumerate()
+        {
             let path = format!("{MODULES}/{number:02}-{}.ko", module.name);
             root.bytes(&path, 0o644, module.contents);
         }

@@ -1,7 +1,7 @@
 //! Low-memory killers, and the kernel without one, in a machine of 512 MiB.
 //!
-//! It is booted twice: with an init of ours and nothing else, and, for systemd-oomd, which lives on what
-//! systemd tells it, with a small Debian on a disk.
+//! It is booted three times: with an init of ours and nothing else, and, for systemd-oomd, which lives on
+//! what systemd tells it, with a small Debian on a disk, without swap and with some.
 
 use std::env;
 use std::fs::{self, File};
@@ -33,33 +33,37 @@ const INCLUDED: &str = "systemd,systemd-oomd";
 const DISK_MIB: u64 = 1024;
 /// The disk, as the guest calls it.
 const DISK: &str = "/dev/vda";
-const OOMD: &str = "systemd-oomd";
+/// The size of the swap, on a disk of its own.
+const SWAP_MIB: u64 = 256;
 
 /// Boots the kernel called `name`, and passes on the tables of what happened there.
 pub(super) fn run(name: &str) -> anyhow::Result<Verdict> {
     let rows = kernels::chosen(&[name.to_owned()])?;
     let row = rows.first().context("no kernel")?;
-    println!("Linux {name} with {MEMORY} MiB, everything emulated: times say only how killers compare");
+    println!(
+        "Linux {name} with {MEMORY} MiB, everything emulated: times say only how killers compare"
+    );
     let programs = Arena::build()?;
-    let asked = env::var(KILLERS).ok();
-    let is_asked = |killer: &str| {
-        asked
-            .as_ref()
-            .is_none_or(|it| it.split(' ').any(|word| word == killer))
-    };
-    let alone = asked.as_deref() == Some(OOMD);
-    if !alone {
-        println!("\nan init of ours, and nothing else:\n");
-        let verdict = with_our_init(&super::fetch(row, Needs::Tests)?, &programs)?;
-        if verdict != Verdict::Status(0) {
-            return Ok(verdict);
-        }
+    println!("\nan init of ours, and nothing else:\n");
+    let verdict = with_our_init(&super::fetch(row, Needs::Tests)?, &programs)?;
+    if verdict != Verdict::Status(0) {
+        return Ok(verdict);
     }
-    if !is_asked(OOMD) {
-        return Ok(Verdict::Good);
+    let kernel = super::fetch(row, Needs::Disk)?;
+    println!("\nDebian's systemd, all in arena.slice, which systemd-oomd watches:\n");
+    let verdict = with_systemd(&kernel, &programs, Swap::None)?;
+    if verdict != Verdict::Status(0) {
+        return Ok(verdict);
     }
-    println!("\nDebian's systemd, with all that grows in arena.slice, which systemd-oomd watches:\n");
-    with_systemd(&super::fetch(row, Needs::Disk)?, &programs)
+    println!("\nthe same with {SWAP_MIB} MiB of swap:\n");
+    with_systemd(&kernel, &programs, Swap::Disk)
+}
+
+/// Whether there is swap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Swap {
+    None,
+    Disk,
 }
 
 /// The programs that all guests have, by their names.
@@ -94,29 +98,31 @@ fn with_our_init(kernel: &Kernel, programs: &Arena) -> anyhow::Result<Verdict> {
         kernel,
         plan: &plan,
         memory: MEMORY,
-        disk: None,
+        disks: &[],
         logs: &logs(),
     };
     one::boot(&guest, &root)
 }
 
-fn with_systemd(kernel: &Kernel, programs: &Arena) -> anyhow::Result<Verdict> {
-    let mut program = program();
-    // It is at work all the time there, and would disturb the others.
-    program.env.retain(|it| it.0 != KILLERS);
-    program.env.push((KILLERS.to_owned(), OOMD.to_owned()));
+fn with_systemd(kernel: &Kernel, programs: &Arena, swap: Swap) -> anyhow::Result<Verdict> {
     let plan = Plan {
         disk: Some(DISK.to_owned()),
-        programs: vec![program],
+        programs: vec![program()],
         ..Plan::default()
     };
     let folder = tempfile::tempdir().context("make a folder for the system")?;
-    let disk = disk(folder.path(), programs, &plan)?;
+    let disks = match swap {
+        Swap::None => vec![system_disk(folder.path(), programs, &plan)?],
+        Swap::Disk => vec![
+            system_disk(folder.path(), programs, &plan)?,
+            swap_disk(folder.path())?,
+        ],
+    };
     let guest = Guest {
         kernel,
         plan: &plan,
         memory: MEMORY,
-        disk: Some(&disk),
+        disks: &disks,
         logs: &logs(),
     };
     one::boot(&guest, &filesystem::least(&programs.init, kernel, &plan)?)
@@ -155,16 +161,15 @@ const FILES: [(&str, &str); 4] = [
     // A service manager that ends the arena for the sake of one of its processes would end the table.
     (
         "etc/systemd/system/arena.service",
-        "[Unit]\nWants=systemd-oomd.service\nAfter=systemd-oomd.service\n\
-         SuccessAction=poweroff-force\nFailureAction=poweroff-force\n\
-         [Service]\nExecStart=PLAYER\nSlice=arena.slice\nDelegate=memory\nOOMPolicy=continue\n\
+        "[Unit]\nSuccessAction=poweroff-force\nFailureAction=poweroff-force\n\
+         [Service]\nExecStartPre=-/sbin/swapon /dev/vdb\nExecStart=PLAYER\nSlice=arena.slice\nDelegate=memory\nOOMPolicy=continue\n\
          OOMScoreAdjust=-1000\nLimitNOFILE=20000\n",
     ),
     ("etc/fstab", ""),
 ];
 
-/// Makes the image of the disk.
-fn disk(folder: &Path, programs: &Arena, plan: &Plan) -> anyhow::Result<PathBuf> {
+/// Makes the image of the disk that has the system.
+fn system_disk(folder: &Path, programs: &Arena, plan: &Plan) -> anyhow::Result<PathBuf> {
     let root = folder.join("root");
     fs::create_dir(&root)?;
     system::unpack(&system::archive(INCLUDED)?, &root)?;
@@ -182,9 +187,19 @@ fn disk(folder: &Path, programs: &Arena, plan: &Plan) -> anyhow::Result<PathBuf>
     for (name, program) in &programs.all {
         copy(program, &format!("usr/bin/{name}"))?;
     }
+    if Path::new(EARLYOOM).exists() {
+        copy(Path::new(EARLYOOM), &EARLYOOM[1..])?;
+    }
     let image = folder.join("disk");
     File::create(&image)?.set_len(DISK_MIB << 20)?;
     let mut mkfs = Command::new("mkfs.ext4");
     tool::run(mkfs.args(["-q", "-F", "-d"]).arg(&root).arg(&image))?;
+    Ok(image)
+}
+
+fn swap_disk(folder: &Path) -> anyhow::Result<PathBuf> {
+    let image = folder.join("swap");
+    File::create(&image)?.set_len(SWAP_MIB << 20)?;
+    tool::run(Command::new("mkswap").arg("--quiet").arg(&image))?;
     Ok(image)
 }

@@ -98,7 +98,7 @@ pub(super) fn run(
         kernel,
         plan: &plan,
         memory: MEMORY,
-        disk: None,
+        disks: &[],
         logs: &programs::target_folder().join("logs"),
     };
     let mut record = Record::new(tasks.len());

@@ -47,7 +47,7 @@ pub(super) fn run(kernel: &Kernel, request: &Request<'_>) -> anyhow::Result<Verd
         kernel,
         plan: &plan,
         memory: request.memory,
-        disk: None,
+        disks: &[],
         logs: &logs,
     };
     boot(&guest, &root)

@@ -35,8 +35,8 @@ pub(super) struct Guest<'a> {
     pub(super) plan: &'a Plan,
     /// How much memory it has, in MiB.
     pub(super) memory: u32,
-    /// The image of its disk, if it has one.
-    pub(super) disk: Option<&'a Path>,
+    /// The images of its disks, `/dev/vda` first.
+    pub(super) disks: &'a [PathBuf],
     /// Where its logs go.
     pub(super) logs: &'a Path,
 }
@@ -46,7 +46,11 @@ impl Guest<'_> {
     ///
     /// # Errors
     /// Where the guest hangs, panics or turns itself off early: with the end of its console's log.
-    pub(super) fn run(&self, filesystem: &Path, mut heard: impl FnMut(Frame)) -> anyhow::Result<()> {
+    pub(super) fn run(
+        &self,
+        filesystem: &Path,
+        mut heard: impl FnMut(Frame),
+    ) -> anyhow::Result<()> {
         let console = self.log("console")?;
         let mut frames = File::create(self.log("frames")?).context("make a log")?;
         let mut machine = self.start(filesystem, &console)?;
@@ -107,7 +111,7 @@ impl Guest<'_> {
             .args(["-serial", "stdio"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        if let Some(disk) = self.disk {
+        for disk in self.disks {
             let image = format!("file={},format=raw,if=virtio", disk.display());
             qemu.arg("-drive").arg(image);
         }
@@ -123,7 +127,7 @@ impl Guest<'_> {
             }
             Frame::Text { .. } => return None,
             // Now the system on the disk starts.
-            Frame::Up(_) if self.disk.is_some() => BOOT,
+            Frame::Up(_) if self.plan.disk.is_some() => BOOT,
             _ => PAUSE,
         };
         Some(Instant::now() + patience)

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use exithand_benches::arena::{
     Cost, Killer, Levels, Player, Run, Wanted, available_in_cgroup_mib, available_mib, cost_of,
-    dead, head, play, row, settle, stalled_us, watch,
+    dead, head, play, row, settle, stalled_us, swap_mib, watch,
 };
 
 use crate::scenario::{BACK_MIB, LEVEL_MIB, Scenario};
@@ -48,10 +48,11 @@ fn outside() {
     };
     let runs: usize = words("RUNS").map_or(3, |text| text.parse().unwrap());
     let (killers, scenarios) = (words("KILLERS"), words("SCENARIOS"));
+    let swap = swap_mib();
     spare(None);
     stage::make_room();
     println!(
-        "{} MiB available, level {LEVEL_MIB} MiB, {runs} runs each; times in ms from crossing the level: median, worst",
+        "{} MiB available, {swap} MiB of swap, level {LEVEL_MIB} MiB, {runs} runs each; times in ms from crossing the level: median, worst",
         available_mib()
     );
     println!(
@@ -93,7 +94,7 @@ fn inside(scenario: &str, killer: &str) -> Run {
     let folder = env::temp_dir().join(format!("arena-{}-{}", scenario.word(), killer.word()));
     fs::create_dir_all(&folder).unwrap();
     let stage = Stage::set_up();
-    let cast = scenario.cast(&stage, available_mib());
+    let cast = scenario.cast(&stage, available_mib() + swap_mib());
     let (deaths, limit) = (cast.deaths(), cast.limit);
     let mut players: Vec<Player> = cast.parts.into_iter().map(Player::start).collect();
     let left = || match &limit {
@@ -128,6 +129,7 @@ fn inside(scenario: &str, killer: &str) -> Run {
     let run = Run {
         stalled_us: stalled_us() - stalled,
         cost: cost().since(before),
+        by_kernel: stage.kernel_kills(),
         ..Run::new(&players, seen, u64::try_from(deaths).unwrap())
     };
     for player in &mut players {
@@ -135,10 +137,21 @@ fn inside(scenario: &str, killer: &str) -> Run {
     }
     daemon.end();
     if env::var_os("LOGS").is_some() {
-        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        let log = match killer {
+            Killer::Oomd => journal_of("systemd-oomd"),
+            _ => fs::read_to_string(folder.join("log")).unwrap_or_default(),
+        };
         eprintln!("{} {}: {run}\n{log}", scenario.word(), killer.word());
     }
     run
+}
+
+fn journal_of(unit: &str) -> String {
+    let output = Command::new("journalctl")
+        .args(["--unit", unit, "--lines=12", "--output=cat"])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Has the kernel, and whoever goes by its marks, never choose this process, or rather not `pid`,

@@ -151,6 +151,8 @@ fn members(cgroup: &PathBuf, grows_to: u64, all_should_die: bool) -> Vec<Part> {
 fn limited(directory: PathBuf) -> Limit {
     let limit = (LIMIT_MIB << 20).to_string();
     fs::write(directory.join("memory.max"), limit).unwrap();
+    // Or else it would run into its limit only once all swap is full.
+    fs::write(directory.join("memory.swap.max"), "0").unwrap();
     Limit {
         directory,
         limit_mib: LIMIT_MIB,

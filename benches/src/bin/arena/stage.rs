@@ -72,6 +72,13 @@ impl Stage {
         directory
     }
 
+    /// How many the kernel itself has killed there.
+    pub(crate) fn kernel_kills(&self) -> u64 {
+        let text = fs::read_to_string(self.directory.join("memory.events")).unwrap();
+        let line = text.lines().find_map(|it| it.strip_prefix("oom_kill "));
+        line.unwrap().parse().unwrap()
+    }
+
     fn clear(&self) {
         if !self.directory.exists() {
             return;
