@@ -4,11 +4,12 @@
 #   make install PREFIX=/usr DESTDIR=/tmp/package
 #
 # The units for systemd go to `unitdir`, the recorder's user to `sysusersdir`, and libexithand to
-# `libdir` and `includedir`. `make install-library` installs libexithand alone.
+# `libdir` and `includedir`. `exithand lowmem` finds its killer in `PREFIX/lib/exithand` only. `make install-library` installs libexithand alone.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 PROGRAM ?= target/release/exithand
+KILLER ?= $(dir $(PROGRAM))exithand-lowmem
 ARCHIVE ?= target/library/libexithand_capi.a
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^version/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 
@@ -25,6 +26,7 @@ fish = $(share)/fish/vendor_completions.d
 licences = $(share)/doc/exithand
 units = $(DESTDIR)$(unitdir)
 sysusers = $(DESTDIR)$(sysusersdir)
+killers = $(DESTDIR)$(PREFIX)/lib/exithand
 lib = $(DESTDIR)$(libdir)
 include = $(DESTDIR)$(includedir)
 capi = crates/exithand-capi
@@ -34,9 +36,11 @@ capi = crates/exithand-capi
 install: install-command $(if $(wildcard $(ARCHIVE)),install-library)
 
 install-command:
-	@test -x $(PROGRAM) || { echo "no $(PROGRAM): run cargo build --release first" >&2; exit 1; }
-	install -d $(bin) $(share)/man/man1 $(share)/man/man5 $(share)/man/man7 $(bash) $(zsh) $(fish) $(licences) $(units) $(sysusers)
+	@for program in $(PROGRAM) $(KILLER); do \
+	  test -x $$program || { echo "no $$program: run cargo build --release first" >&2; exit 1; }; done
+	install -d $(bin) $(share)/man/man1 $(share)/man/man5 $(share)/man/man7 $(bash) $(zsh) $(fish) $(licences) $(units) $(sysusers) $(killers)
 	install -m 755 $(PROGRAM) $(bin)/exithand
+	install -m 755 $(KILLER) $(killers)/exithand-lowmem
 	install -m 644 man/*.1 $(share)/man/man1
 	install -m 644 man/*.5 $(share)/man/man5
 	for page in man/*.7; do test ! -e $$page || install -m 644 $$page $(share)/man/man7; done
@@ -68,6 +72,7 @@ uninstall:
 	rm -f $(lib)/libexithand.so $(lib)/libexithand.so.* $(lib)/libexithand.a
 	rm -f $(include)/exithand.h $(lib)/pkgconfig/exithand.pc
 	for unit in $(notdir $(wildcard dist/*.service)); do rm -f $(units)/$$unit; done
-	rm -f $(sysusers)/exithand-recorder.conf
+	rm -f $(sysusers)/exithand-recorder.conf $(killers)/exithand-lowmem
+	test ! -d $(killers) || rmdir --ignore-fail-on-non-empty $(killers)
 	rm -f $(licences)/LICENSE-MIT $(licences)/LICENSE-APACHE
 	test ! -d $(licences) || rmdir $(licences)

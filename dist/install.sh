@@ -34,7 +34,7 @@ find bin lib share ! -type d | LC_ALL=C sort | while IFS= read -r file; do
         sed "s|/usr/local/bin/exithand|$prefix/bin/exithand|" "$file" >"$top/$file"
         chmod 644 "$top/$file"
         ;;
-    bin/*) install -m 755 "$file" "$top/$file" ;;
+    bin/* | lib/exithand/*) install -m 755 "$file" "$top/$file" ;;
     *) install -m 644 "$file" "$top/$file" ;;
     esac
 done

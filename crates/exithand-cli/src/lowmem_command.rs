@@ -1,24 +1,19 @@
 //! `exithand lowmem`.
 
 use std::env;
-use std::fs;
-use std::io::{self, BufReader, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixDatagram;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use exithand_lowmem::config::{Config, Preset};
-use exithand_lowmem::daemon::{Daemon, Format, Options};
+use exithand_lowmem::daemon::Format;
 use exithand_lowmem::record::Mode;
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use sd_notify::NotifyState;
 
+use self::daemon::{Order, Source};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 
+pub mod daemon;
 mod explain;
 mod trace;
 
@@ -81,10 +76,7 @@ enum Sub {
 /// The configuration is wrong, or something that is needed is missing. Nothing is killed then.
 pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
     if args.hook_helper {
-        // Hooks are not as important as the killer. Raising it is always allowed.
-        drop(fs::write("/proc/self/oom_score_adj", "0"));
-        let input = BufReader::new(io::stdin());
-        exithand_lowmem::hook::serve(input, io::stderr()).context("read from the killer")?;
+        daemon::help()?;
         return Ok(ExitCode::Success);
     }
     let source = Source::of(args)?;
@@ -102,14 +94,21 @@ pub fn run(args: &Args, out: impl Write) -> Result<ExitCode, Failure> {
     if args.explain {
         return explain::explain(&config, args.json, out);
     }
-    watch(args, source, &config)
-}
-
-/// Where the configuration comes from.
-#[derive(Debug, Clone)]
-enum Source {
-    File(PathBuf),
-    Preset(Preset),
+    let order = Order {
+        source,
+        mode: if args.dry_run {
+            Mode::DryRun
+        } else {
+            Mode::Live
+        },
+        format: if args.json {
+            Format::Json
+        } else {
+            Format::Text
+        },
+    };
+    order.carry_out(&config)?;
+    Ok(ExitCode::Success)
 }
 
 impl Source {
@@ -124,33 +123,6 @@ impl Source {
         let default = default_path().filter(|path| path.exists());
         Ok(default.map_or(Self::Preset(Preset::Server), Self::File))
     }
-
-    /// Reads it, and says on one line what is wrong with it.
-    fn read(&self) -> Result<Config, String> {
-        match self {
-            Self::Preset(preset) => Ok(Config::of(*preset)),
-            Self::File(path) => {
-                let name = path.display();
-                let text =
-                    fs::read_to_string(path).map_err(|error| format!("read {name}: {error}"))?;
-                let config = Config::parse(&text).map_err(|error| format!("{name}: {error}"))?;
-                let faults = config.contradictions(memory_bytes()).into_iter();
-                let faults: Vec<String> = faults.map(|fault| fault.0).collect();
-                if faults.is_empty() {
-                    Ok(config)
-                } else {
-                    Err(format!("{name}: {}", faults.join("; ")))
-                }
-            }
-        }
-    }
-}
-
-/// All memory of this machine.
-fn memory_bytes() -> u64 {
-    let text = fs::read("/proc/meminfo").unwrap_or_default();
-    let meminfo = exithand_lowmem::reading::Meminfo::parse(&text);
-    meminfo.map_or(16 << 30, |meminfo| meminfo.total_bytes)
 }
 
 fn default_path() -> Option<PathBuf> {
@@ -172,87 +144,4 @@ fn check(source: &Source, config: &Config, mut out: impl Write) -> Result<ExitCo
     writeln!(out, "{what} is right: preset {preset}, {rules} rules")?;
     out.flush()?;
     Ok(ExitCode::Success)
-}
-
-/// Watches until told to end.
-fn watch(args: &Args, source: Source, config: &Config) -> Result<ExitCode, Failure> {
-    // Started first: it must not inherit what is set up for us alone.
-    let helper = start_helper(config)?;
-    let stdout = io::stdout().as_fd().try_clone_to_owned();
-    let mode = if args.dry_run {
-        Mode::DryRun
-    } else {
-        Mode::Live
-    };
-    let options = Options {
-        mode,
-        out: stdout.context("duplicate standard output")?,
-        format: if args.json {
-            Format::Json
-        } else {
-            Format::Text
-        },
-        helper,
-        heartbeat: heartbeat().context("reach the service manager")?,
-        reload: Box::new(move || {
-            let config = source.read();
-            config.inspect_err(|error| anstream::eprintln!("exithand: {error}"))
-        }),
-    };
-    let mut daemon = Daemon::start(config, options).map_err(anyhow::Error::from)?;
-    for degraded in daemon.degraded() {
-        anstream::eprintln!("exithand: {degraded}");
-    }
-    // Whoever started us need not listen.
-    drop(sd_notify::notify(&[
-        NotifyState::Ready,
-        NotifyState::Status("watching memory"),
-    ]));
-    daemon.begin_heartbeat();
-    daemon.run();
-    Ok(ExitCode::Success)
-}
-
-/// Starts the process that runs hooks, where there are any.
-fn start_helper(config: &Config) -> Result<Option<OwnedFd>, Failure> {
-    if config.hooks.is_empty() {
-        return Ok(None);
-    }
-    let program = env::current_exe().context("find the running program")?;
-    let mut helper = Command::new(program)
-        .args(["lowmem", "--hook-helper"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .context("start the helper that runs hooks")?;
-    let mut pipe = helper.stdin.take().context("the helper has no pipe")?;
-    let line = exithand_lowmem::hook::hooks_line(&config.hooks);
-    pipe.write_all(line.as_bytes())
-        .context("tell the helper its hooks")?;
-    let pipe = OwnedFd::from(pipe);
-    let flags = fcntl_getfl(&pipe).map_err(io::Error::from)?;
-    fcntl_setfl(&pipe, flags | OFlags::NONBLOCK).map_err(io::Error::from)?;
-    Ok(Some(pipe))
-}
-
-/// The service manager's socket, if it wants to hear regularly that we live.
-fn heartbeat() -> io::Result<Option<(UnixDatagram, Duration)>> {
-    let every = env::var("WATCHDOG_USEC")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let path = env::var_os("NOTIFY_SOCKET");
-    let (Some(every), Some(path)) = (every.map(Duration::from_micros), path) else {
-        return Ok(None);
-    };
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    match path.as_encoded_bytes().strip_prefix(b"@") {
-        Some(name) => {
-            use std::os::linux::net::SocketAddrExt;
-            let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
-            socket.connect_addr(&address)?;
-        }
-        None => socket.connect(path)?,
-    }
-    Ok(Some((socket, every / 2)))
 }

@@ -38,8 +38,6 @@ pub enum Spared {
     Foreign,
     /// It is being waited for already.
     InFlight,
-    /// Its name was killed again and again; it is left alone for a while.
-    RestartLoop,
 }
 
 impl fmt::Display for Spared {
@@ -54,7 +52,6 @@ impl fmt::Display for Spared {
             Self::Cgroup => "its cgroup asks to be omitted",
             Self::Foreign => "it belongs to another user",
             Self::InFlight => "it is dying already",
-            Self::RestartLoop => "it was killed again and again",
         })
     }
 }

@@ -46,6 +46,15 @@ impl Ranking {
         &self.places[..self.count]
     }
 
+    /// Puts another candidate before all others.
+    pub fn lead(&mut self, index: usize) {
+        let found = self.as_slice().iter().position(|it| *it == index);
+        self.count = found.map_or(self.count + 1, |_| self.count).min(SHOWN);
+        let last = found.unwrap_or(self.count - 1);
+        self.places.copy_within(..last, 1);
+        self.places[0] = index;
+    }
+
     /// Returns the index of the victim.
     pub fn first(&self) -> Option<usize> {
         self.as_slice().first().copied()
@@ -247,6 +256,19 @@ pub(crate) mod tests {
             .map(|it| many[*it].identity.pid)
             .collect();
         assert_eq!(pids, [5, 6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn whoever_leads_goes_before_the_others() {
+        let many: Vec<_> = (1..=4)
+            .map(|pid| process(pid, 2, u64::from(pid) * 100))
+            .collect();
+        let mut ranking = rank(&many, &need(50));
+        ranking.lead(2);
+        assert_eq!(ranking.as_slice(), [2, 0, 1, 3]);
+        ranking.lead(7);
+        ranking.lead(8);
+        assert_eq!(ranking.as_slice(), [8, 7, 2, 0, 1]);
     }
 
     prop_compose! {

@@ -65,6 +65,11 @@ impl Victim {
         if self.stuck || self.settled {
             return 0;
         }
+        self.unseen_bytes()
+    }
+
+    /// Returns what was not seen to come back from it.
+    fn unseen_bytes(&self) -> u64 {
         self.expected_bytes.saturating_sub(self.returned_bytes)
     }
 }
@@ -172,9 +177,28 @@ impl Ledger {
 
     /// Takes the memory of victims that was released a while ago to be back.
     pub fn settle(&mut self, now: Duration, base: Duration) {
-        for victim in self.slots.iter_mut().flatten() {
+        for slot in 0..ROOM {
             let over = |at: Duration| at.saturating_add(base) <= now;
-            victim.settled |= victim.released_at.is_some_and(over);
+            let settles =
+                |victim: &&mut Victim| !victim.settled && victim.released_at.is_some_and(over);
+            let Some(victim) = self.slots[slot].as_mut().filter(settles) else {
+                continue;
+            };
+            victim.settled = true;
+            let unseen = victim.unseen_bytes();
+            self.take_back(unseen);
+        }
+    }
+
+    /// Takes back what others were credited with: `bytes` of it came from a victim that is done.
+    ///
+    /// Which victim a rise came from is not to be seen, only that it was one of them.
+    fn take_back(&mut self, mut bytes: u64) {
+        let waiting = |victim: &&mut Victim| !victim.settled && !victim.stuck;
+        for victim in self.slots.iter_mut().flatten().filter(waiting) {
+            let part = bytes.min(victim.returned_bytes);
+            victim.returned_bytes -= part;
+            bytes -= part;
         }
     }
 
@@ -235,7 +259,18 @@ impl Ledger {
         if !asked {
             self.released(slot, now);
         }
-        self.slots.get_mut(slot)?.take()
+        let victim = self.slots.get_mut(slot)?.take()?;
+        if !victim.settled {
+            self.take_back(victim.unseen_bytes());
+        }
+        Some(victim)
+    }
+
+    /// Forgets a victim that did not die after all.
+    pub fn forget(&mut self, slot: usize) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = None;
+        }
     }
 
     /// Returns when something is to be looked at: a deadline, or the end of a grace.
@@ -257,6 +292,8 @@ impl Ledger {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const GIB: u64 = 1 << 30;
@@ -341,6 +378,20 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_one_gave_back_does_not_pay_for_another() {
+        let mut ledger = Ledger::new(2 * GIB);
+        ledger.sample(ms(0), 0);
+        let first = ledger.admit(victim(1, GIB)).unwrap();
+        let second = ledger.admit(victim(2, GIB)).unwrap();
+        ledger.sample(ms(10), GIB);
+        ledger.gone(second, ms(10));
+        assert_eq!(ledger.owed_bytes(), GIB, "it was the second that gave");
+        ledger.sample(ms(20), 2 * GIB);
+        assert_eq!(ledger.owed_bytes(), 0);
+        ledger.gone(first, ms(20));
+    }
+
+    #[test]
     fn small_victims_have_less_time() {
         let mut ledger = Ledger::new(2 * GIB);
         let slot = ledger.admit(victim(1, 20 << 20)).unwrap();
@@ -369,6 +420,47 @@ pub(crate) mod tests {
         ledger.released(slot, ms(4000));
         assert!(ledger.rate_bytes() < 2 * GIB);
         assert!(ledger.rate_bytes() > GIB);
+    }
+
+    proptest! {
+        #[test]
+        fn no_victim_is_forgotten_before_its_memory_is_back(
+            sizes in prop::collection::vec(1_u64..100, 1..8),
+            steps in prop::collection::vec((0_usize..8, 1_u64..60), 0..60),
+        ) {
+            let mut ledger = Ledger::new(GIB);
+            let mut available = 50;
+            ledger.sample(ms(0), available);
+            let slots: Vec<_> = (1..)
+                .zip(&sizes)
+                .map(|(pid, size)| ledger.admit(victim(pid, *size)).unwrap())
+                .collect();
+            let in_the_end = available + sizes.iter().sum::<u64>();
+            let mut left = sizes.clone();
+            for (at, (who, part)) in (1..).zip(steps) {
+                let who = who % sizes.len();
+                let part = part.min(left[who]);
+                left[who] -= part;
+                available += part;
+                ledger.sample(ms(at), available);
+                if left[who] == 0 {
+                    ledger.gone(slots[who], ms(at));
+                }
+                prop_assert_eq!(available + ledger.owed_bytes(), in_the_end);
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_did_not_die_teaches_nothing() {
+        let (mut ledger, slot) = ledger();
+        let other = ledger.admit(victim(2, GIB)).unwrap();
+        ledger.sample(ms(10), 2 * GIB);
+        ledger.forget(other);
+        assert_eq!(ledger.owed_bytes(), GIB);
+        ledger.forget(slot);
+        assert_eq!(ledger.rate_bytes(), 2 * GIB);
+        assert_eq!(ledger.iter().count(), 0);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod choose;
 pub mod config;
 pub mod daemon;
 pub mod decide;
+pub mod family;
 mod glob;
 pub mod guard;
 pub mod hook;

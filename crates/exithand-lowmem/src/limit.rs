@@ -79,6 +79,13 @@ impl Limiter {
         (habit.until > now).then_some(habit.until)
     }
 
+    /// Forgets that a name was killed: whoever kept starting it ends too.
+    pub fn forgive(&mut self, name: Name) {
+        for habit in self.habits.iter_mut().filter(|it| it.name == name) {
+            *habit = Habit::default();
+        }
+    }
+
     /// Notes a kill. Returns how long the name is left alone if it has become a restart loop.
     ///
     /// That takes processes that were started since the last kill: many that ran side by side are no
@@ -184,6 +191,17 @@ mod tests {
         assert_eq!(limiter.left_alone(name("loop"), at(100)), Some(at(130)));
         assert_eq!(limiter.left_alone(name("other"), at(100)), None);
         assert_eq!(limiter.left_alone(name("loop"), at(131)), None);
+    }
+
+    #[test]
+    fn a_name_that_is_forgiven_begins_anew() {
+        let mut limiter = Limiter::default();
+        for second in [0, 20, 40] {
+            kill(&mut limiter, "loop", second);
+        }
+        limiter.forgive(name("loop"));
+        assert_eq!(limiter.left_alone(name("loop"), at(41)), None);
+        assert_eq!(kill(&mut limiter, "loop", 41), None);
     }
 
     #[test]

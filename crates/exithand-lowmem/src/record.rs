@@ -45,6 +45,18 @@ pub enum Mode {
     DryRun,
 }
 
+/// Who dies by one decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Together {
+    /// One process.
+    Process,
+    /// All members of its cgroup.
+    Cgroup,
+    /// The first of its line and all descendants of the same name.
+    Family,
+}
+
 /// A decision that somebody dies.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Decision {
@@ -70,6 +82,8 @@ pub struct Decision {
     pub some_us: u64,
     /// Stall of all tasks within the window, in microseconds.
     pub full_us: u64,
+    /// Who dies with the victim.
+    pub together: Together,
     /// How many processes die.
     pub victims: usize,
     /// The candidates, the victim first.
@@ -143,6 +157,8 @@ pub enum Notice {
     RateLimit,
     /// A name is killed again and again.
     RestartLoop,
+    /// Who would have to die is left alone for that.
+    LeftAlone,
     /// A victim was asked, and is killed now.
     Escalated,
     /// It may not be signalled.
@@ -153,6 +169,8 @@ pub enum Notice {
     UnitSpared,
     /// The main loop stalled; the watchdog has looked.
     Stalled,
+    /// The kernel does not lock our memory.
+    NotLocked,
     /// Memory cannot be read.
     Blind,
     /// The configuration was read again.
@@ -168,11 +186,15 @@ impl Notice {
             Self::NobodyToKill => "memory is low, and nobody may be killed or is worth it",
             Self::RateLimit => "memory is low, but kill.max-per-minute is reached",
             Self::RestartLoop => "it is killed again and again: it is left alone for a while",
+            Self::LeftAlone => {
+                "memory is low, but who would have to die was killed again and again"
+            }
             Self::Escalated => "it was asked to end and has not: it is killed now",
             Self::NotPermitted => "it may not be signalled: it is left out from now on",
             Self::SharedWithSpared => "its memory is shared with a process that is spared",
             Self::UnitSpared => "a member of its cgroup is spared: it dies alone",
             Self::Stalled => "the main loop has stalled for two seconds: the watchdog takes over",
+            Self::NotLocked => "the kernel does not lock exithand's memory",
             Self::Blind => "memory cannot be read",
             Self::Reloaded => "the configuration was read again",
             Self::ReloadFailed => "the new configuration is wrong: the old one stays in force",
@@ -275,8 +297,12 @@ impl fmt::Display for Decision {
         if let Some(it) = victim {
             let (pid, name, bytes) = (it.identity.pid, it.name, Mib(it.relief_bytes(0)));
             write!(f, "{verb} {pid} {name} ({bytes}")?;
-            if self.victims > 1 {
-                write!(f, ", and {} more of its cgroup", self.victims - 1)?;
+            let others = self.victims - 1;
+            match self.together {
+                _ if others == 0 => {}
+                Together::Process => {}
+                Together::Cgroup => write!(f, ", and {others} more of its cgroup")?,
+                Together::Family => write!(f, ", and {others} of its name that it started")?,
             }
             f.write_str(")")?;
         }
@@ -343,6 +369,7 @@ mod tests {
             swap_free_bytes: 0,
             some_us: 0,
             full_us: 0,
+            together: Together::Process,
             victims: 1,
             candidates: [
                 Some(process(7, 2, 500)),
@@ -363,6 +390,26 @@ mod tests {
             "kills 7 test (500 MiB): memory is low; 100 MiB available, 0 MiB owed, 300 MiB needed; \
              then 8 test 900 MiB\n"
         );
+    }
+
+    #[test]
+    fn a_decision_says_who_else_dies() {
+        for (together, victims, expected) in [
+            (Together::Cgroup, 1, "(500 MiB):"),
+            (Together::Cgroup, 3, "(500 MiB, and 2 more of its cgroup):"),
+            (
+                Together::Family,
+                3,
+                "(500 MiB, and 2 of its name that it started):",
+            ),
+        ] {
+            let Event::Decision(mut it) = decision() else {
+                panic!("it is one");
+            };
+            (it.together, it.victims) = (together, victims);
+            let line = it.to_string();
+            assert!(line.contains(expected), "{line}");
+        }
     }
 
     #[test]

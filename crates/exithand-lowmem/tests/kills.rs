@@ -132,6 +132,23 @@ fn two_that_are_needed_die_and_no_third() {
 }
 
 #[test]
+fn whoever_replaces_each_victim_dies_with_all_of_them_and_nobody_else() {
+    need!(Need::CgroupV1Memory);
+    run_isolated(test_name!(), || {
+        let cgroup = memory_cgroup();
+        let mut bystander = inside(&cgroup, &["hold", "30"]);
+        let mut pool = inside(&cgroup, &["pool", "9", "40"]);
+        let told = run_until(
+            &config(&cgroup, "[kill]\ngrace = \"0s\"\n"),
+            "\"family\"",
+            1,
+        );
+        assert_eq!(pool.wait(), 9, "{told}");
+        assert_eq!(bystander.try_wait().expect("look"), None, "{told}");
+    });
+}
+
+#[test]
 fn a_full_disk_does_not_stop_it() {
     run_isolated(test_name!(), || {
         let mut hog = actor(&["hold", "600"]);

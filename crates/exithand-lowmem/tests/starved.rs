@@ -23,6 +23,7 @@ fn kills_without_any_memory() {
         let config = short_of(300);
         let killer = Daemon::start(&config, options(writer.into(), Mode::Live));
         let mut killer = killer.expect("start the killer");
+        killer.arm();
         fail_allocations();
         killer.run();
         allow_allocations();

@@ -10,6 +10,8 @@ use crate::cargo::{self, EVERYTHING};
 use crate::vm;
 
 const COMMAND: &str = "exithand";
+/// Built beside the command, and found there.
+const KILLER: &str = "exithand-lowmem";
 const ARCHIVE: &str = "libexithand_capi.a";
 const MODULE: &str = "lib_exithand.so";
 
@@ -30,7 +32,8 @@ pub(super) fn build(build: Build) -> anyhow::Result<Artefacts> {
     let files = match build {
         Build::Release => release()?,
         Build::Quick => {
-            cargo::files(cargo::command(["build", "--lib", "--bin", COMMAND]).args(EVERYTHING))?
+            let quick = ["build", "--lib", "--bin", COMMAND, "--bin", KILLER];
+            cargo::files(cargo::command(quick).args(EVERYTHING))?
         }
     };
     let find = |name: &str| {

@@ -122,7 +122,7 @@ fn strip(all: &Path) -> anyhow::Result<()> {
             &["--strip-debug", "--enable-deterministic-archives"]
         } else if name.contains(".so") {
             &["--strip-unneeded", "-R.comment", "-R.note"]
-        } else if entry.is_below("usr/bin") {
+        } else if entry.is_below("usr/bin") || entry.path.ends_with("exithand-lowmem") {
             &["-R.comment", "-R.note"]
         } else {
             continue;

@@ -42,10 +42,14 @@ pub(super) fn make(
 }
 
 fn strip(command: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
-    let copy = folder.join("exithand");
-    tree::copy(command, &copy)?;
-    tool::run(Command::new("strip").arg(&copy))?;
-    Ok(copy)
+    let copy = |name: &str| {
+        let copy = folder.join(name);
+        tree::copy(&command.with_file_name(name), &copy)?;
+        tool::run(Command::new("strip").arg(&copy))?;
+        Ok(copy)
+    };
+    copy("exithand-lowmem")?;
+    copy("exithand")
 }
 
 /// Packs a folder: the same files give the same bytes, whoever made them and when.

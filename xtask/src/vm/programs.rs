@@ -28,6 +28,8 @@ const FLAGS: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS";
 const STANDING_ALONE: &str = "-C target-feature=+crt-static";
 const INIT: &str = "exithand-vm-init";
 pub(super) const COMMAND: &str = "exithand";
+/// Built beside the command, and found there.
+const KILLER: &str = "exithand-lowmem";
 pub(super) const ACTOR: &str = "exithand-actor";
 pub(super) const CONFORMANCE: &str = "exithand-conformance";
 pub(super) const ARENA: &str = "exithand-arena";
@@ -85,7 +87,7 @@ pub(super) fn build() -> anyhow::Result<Programs> {
 
 /// Builds the command alone, to be given to users.
 pub(crate) fn static_command(build: Build) -> anyhow::Result<PathBuf> {
-    let mut command = command("build", ["--bin", COMMAND]);
+    let mut command = command("build", ["--bin", COMMAND, "--bin", KILLER]);
     if build == Build::Release {
         let flags = dist::remapping().join(" ");
         command

@@ -51,6 +51,12 @@ impl Core {
         }
     }
 
+    /// Makes another core for the same memory, which knows nothing of this one's victims.
+    pub(super) fn apart(&self, settings: Settings, mode: Mode) -> Self {
+        let (reapers, watch) = (Arc::clone(&self.reapers), Arc::clone(&self.watch));
+        Self::new(settings, reapers, watch, self.scope, mode)
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,7 +13,8 @@ use crate::candidate::{Candidate, newest_mark};
 use crate::choose::{Need, Ranking, rank};
 use crate::config::Config;
 use crate::decide::{Sample, Verdict, decide, level};
-use crate::ledger::Ledger;
+use crate::family::{self, Turn, turn};
+use crate::ledger::{self, Ledger};
 use crate::level::{Level, Levels};
 use crate::limit::{Kill, Limiter};
 
@@ -112,23 +113,38 @@ pub fn simulate(
         snapshot.sample.available_bytes = snapshot.sample.available_bytes.saturating_add(back);
         loop {
             let verdict = decide(&settings.policy, &snapshot.sample, &ledger, &limiter);
-            let Verdict::Kill { need, .. } = verdict else {
+            let Verdict::Kill { why, need, .. } = verdict else {
                 break;
             };
-            let Some(index) = rank(&snapshot.candidates, &need).first() else {
+            let Some(chosen) = rank(&snapshot.candidates, &need).first() else {
                 break;
             };
-            let victim = snapshot.candidates.swap_remove(index);
-            tell(snapshot.sample.at, &verdict, &victim);
+            let at = snapshot.sample.at;
+            let head = match turn(&snapshot.candidates, chosen, &limiter, why, at) {
+                Turn::Chosen => None,
+                Turn::Family { head } => Some(head),
+                Turn::Nobody { .. } => break,
+            };
+            let victim = snapshot.candidates[head.unwrap_or(chosen)];
+            tell(at, &verdict, &victim);
             let kill = Kill {
                 name: victim.name,
                 mark: victim.identity.mark,
                 newest,
             };
-            limiter.killed(kill, snapshot.sample.at, &settings.policy);
+            limiter.killed(kill, at, &settings.policy);
+            let mut dying = vec![victim];
+            if let Some(head) = head {
+                let mut members = [0; ledger::ROOM];
+                let count = family::members(&snapshot.candidates, head, &mut members);
+                dying.extend(members[..count].iter().map(|it| snapshot.candidates[*it]));
+                limiter.forgive(victim.name);
+            }
+            snapshot.candidates.retain(|it| !dying.contains(it));
+            let back: u64 = dying.iter().map(|it| it.memory_bytes).sum();
             let available = &mut snapshot.sample.available_bytes;
-            *available = available.saturating_add(victim.memory_bytes);
-            dead.push(victim);
+            *available = available.saturating_add(back);
+            dead.extend(dying);
         }
     }
 }

@@ -13,10 +13,11 @@ use super::state::{Held, State};
 use crate::candidate::{Candidate, Spared, newest_mark};
 use crate::choose::{Need, SHOWN};
 use crate::decide::{Means, Sample, Verdict, Why, decide};
+use crate::family::{self, Turn, turn};
 use crate::ledger::{ROOM, Stage, Victim};
 use crate::limit::Kill;
 use crate::reading::TermHandling;
-use crate::record::{Decision, Event, Mode, Notice};
+use crate::record::{Decision, Event, Mode, Notice, Together};
 
 impl Core {
     /// Kills whoever the rule chooses; says whether there was somebody.
@@ -27,39 +28,30 @@ impl Core {
         sample: &Sample,
         (why, need, means): (Why, Need, Means),
     ) -> bool {
-        self.mark_spared(scanner, sample, why);
-        let Some(chosen) = scanner.choose(settings, &need) else {
+        self.mark_in_flight(scanner);
+        let Some(mut chosen) = scanner.choose(settings, &need) else {
             self.lock().say_once(sample.at, Notice::NobodyToKill);
             return false;
         };
         let mut members = [0; ROOM];
-        let mut count = 0;
+        let Some((together, count)) =
+            self.company(settings, scanner, sample, (why, &mut chosen), &mut members)
+        else {
+            return false;
+        };
         let victim = scanner.table[chosen.index];
-        if victim.as_unit && victim.cgroup != 0 {
-            match scanner.members(chosen.index, &mut members) {
-                Some(found) => count = found,
-                None => self.lock().notice(
-                    sample.at,
-                    Notice::UnitSpared,
-                    victim.identity.pid,
-                    victim.name,
-                ),
-            }
-        }
         let asks = means == Means::Ask
+            && together != Together::Family
             && victim.term == TermHandling::Handles
             && settings.policy.tuning.grace > Duration::ZERO;
         let means = if asks { Means::Ask } else { Means::Kill };
-        if self.mode == Mode::Live && count > 0 && means == Means::Kill {
-            scanner.kill_cgroup(chosen.index);
-        }
         let event = decision(
             self.mode,
             sample,
             &chosen,
             scanner,
             (why, need, means),
-            count + 1,
+            (together, count + 1),
         );
         let newest = newest_mark(&scanner.table);
         let Chosen { index, handle, .. } = chosen;
@@ -67,6 +59,9 @@ impl Core {
         else {
             return false;
         };
+        if self.mode == Mode::Live && together == Together::Cgroup && means == Means::Kill {
+            scanner.kill_cgroup(index);
+        }
         scanner.table[index].spared = Some(Spared::InFlight);
         for member in &members[..count] {
             let Some(handle) = scanner.hold(settings, *member) else {
@@ -81,20 +76,65 @@ impl Core {
     }
 
     /// Marks who must not be chosen now.
-    fn mark_spared(&self, scanner: &mut Scanner, sample: &Sample, why: Why) {
+    fn mark_in_flight(&self, scanner: &mut Scanner) {
         let state = self.lock();
         for candidate in &mut scanner.table {
             if state.ledger.contains(candidate.identity) {
                 candidate.spared = Some(Spared::InFlight);
             }
-            let left_alone = state
-                .limiter
-                .left_alone(candidate.name, sample.at)
-                .is_some();
-            if left_alone && why != Why::Floor && candidate.spared.is_none() {
-                candidate.spared = Some(Spared::RestartLoop);
+        }
+    }
+
+    /// Says who dies with whoever was chosen, and puts them into `members`. `None` if it is left
+    /// alone: nobody dies in its stead.
+    fn company(
+        &self,
+        settings: &Settings,
+        scanner: &mut Scanner,
+        sample: &Sample,
+        (why, chosen): (Why, &mut Chosen),
+        members: &mut [usize],
+    ) -> Option<(Together, usize)> {
+        let victim = scanner.table[chosen.index];
+        if self
+            .lock()
+            .limiter
+            .left_alone(victim.name, sample.at)
+            .is_some()
+        {
+            scanner.add_ancestors(settings, chosen.index);
+        }
+        let turn = {
+            let limiter = &self.lock().limiter;
+            turn(&scanner.table, chosen.index, limiter, why, sample.at)
+        };
+        match turn {
+            Turn::Chosen => {}
+            Turn::Family { head } => {
+                // One that is gone by now starts nobody any more.
+                chosen.lead(head, scanner.hold(settings, head)?);
+                let count = family::members(&scanner.table, head, members);
+                return Some((Together::Family, count));
+            }
+            Turn::Nobody { until } => {
+                let mut state = self.lock();
+                state.held_until = Some(until);
+                state.say_once(sample.at, Notice::LeftAlone);
+                return None;
             }
         }
+        if victim.as_unit && victim.cgroup != 0 {
+            if let Some(count) = scanner.members(chosen.index, members) {
+                return Some((Together::Cgroup, count));
+            }
+            self.lock().notice(
+                sample.at,
+                Notice::UnitSpared,
+                victim.identity.pid,
+                victim.name,
+            );
+        }
+        Some((Together::Process, 0))
     }
 
     /// Enters a victim of a new decision and has it signalled. Returns the number of the decision;
@@ -126,7 +166,11 @@ impl Core {
             mark: victim.identity.mark,
             newest,
         };
-        let backoff = state.limiter.killed(kill, sample.at, &settings.policy);
+        let mut backoff = state.limiter.killed(kill, sample.at, &settings.policy);
+        if event.together == Together::Family {
+            state.limiter.forgive(victim.name);
+            backoff = None;
+        }
         event.decision = number;
         event.owed_bytes = owed_bytes;
         state.tell(sample.at, &Event::Decision(event));
@@ -262,7 +306,7 @@ fn decision(
     chosen: &Chosen,
     scanner: &Scanner,
     (why, need, means): (Why, Need, Means),
-    victims: usize,
+    (together, victims): (Together, usize),
 ) -> Decision {
     let mut candidates = [None; SHOWN];
     for (place, index) in candidates.iter_mut().zip(chosen.ranking.as_slice()) {
@@ -281,6 +325,7 @@ fn decision(
         swap_free_bytes: sample.swap_free_bytes,
         some_us: stall.some_us,
         full_us: stall.full_us,
+        together,
         victims,
         candidates,
     }

@@ -13,6 +13,7 @@ mod pressure;
 mod protect;
 mod reader;
 mod reaper;
+mod rehearse;
 mod scan;
 mod scope;
 mod state;
@@ -131,6 +132,7 @@ pub struct Daemon {
     teller: Teller,
     reload: ReloadBox,
     degraded: Vec<String>,
+    is_armed: bool,
 }
 
 /// Keeps the closure out of `Debug`.
@@ -219,11 +221,10 @@ impl Daemon {
             },
             reload: ReloadBox(options.reload),
             degraded,
+            is_armed: false,
         };
         daemon.watch_all().map_err(failed("wait for everything"))?;
         daemon.arm_pressure(config);
-        crate::sys::trim_heap();
-        crate::sys::drop_clean_pages();
         if mode == Mode::Live {
             daemon.degraded.extend(protect::protect());
         }
@@ -292,8 +293,26 @@ impl Daemon {
         }
     }
 
-    /// Runs until `SIGTERM` or `SIGINT`.
+    /// Gives back what was only needed to get ready, touches and locks what will be needed.
+    ///
+    /// From then on memory is asked for only where a new configuration is read. Kills nobody.
+    pub fn arm(&mut self) {
+        if std::mem::replace(&mut self.is_armed, true) {
+            return;
+        }
+        crate::sys::trim_heap();
+        crate::sys::drop_clean_pages();
+        let scope = &mut self.scopes[0];
+        if scope.core.mode == Mode::Live && protect::lock().is_err() {
+            scope.core.lock().say_once(now(), Notice::NotLocked);
+        }
+        let rehearsed = rehearse::rehearse(scope);
+        self.teller.rehearse(&mut rehearsed.lock());
+    }
+
+    /// Runs until `SIGTERM` or `SIGINT`; arms first, unless that was done.
     pub fn run(&mut self) {
+        self.arm();
         let mut woken = [None; 32];
         loop {
             for scope in &mut self.scopes {

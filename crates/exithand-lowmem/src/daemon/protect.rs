@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, getrlimit, setpriority_process};
 
@@ -17,10 +18,6 @@ pub(super) fn protect() -> Vec<String> {
     if !may_lock() {
         let text = "memory is not locked: run as root, or give CAP_IPC_LOCK";
         degraded.push(text.to_owned());
-    } else if let Err(errno) =
-        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
-    {
-        degraded.push(format!("memory is not locked: {errno}"));
     }
     if let Err(error) = fs::write("/proc/self/oom_score_adj", ADJ) {
         degraded.push(format!(
@@ -34,6 +31,18 @@ pub(super) fn protect() -> Vec<String> {
         ));
     }
     degraded
+}
+
+/// Keeps in memory whatever is touched from now on, if that is permitted.
+///
+/// # Errors
+///
+/// As `mlockall(2)`.
+pub(super) fn lock() -> Result<(), Errno> {
+    if may_lock() {
+        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)?;
+    }
+    Ok(())
 }
 
 fn may_lock() -> bool {

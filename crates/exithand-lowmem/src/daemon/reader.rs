@@ -102,8 +102,13 @@ impl Reader {
     }
 
     /// Reads the process that has `pid` now; `None` for a kernel thread, one that has given up its
-    /// memory, or none.
-    pub(super) fn read(&mut self, settings: &Settings, pid: u32) -> Option<Candidate> {
+    /// memory, one of less than `least_bytes`, or none.
+    pub(super) fn read(
+        &mut self,
+        settings: &Settings,
+        pid: u32,
+        least_bytes: u64,
+    ) -> Option<Candidate> {
         // The mark first: should the pid pass to another process meanwhile, the mark is that of
         // the one that is gone, and opening it will fail.
         let mark = match self.marks {
@@ -134,7 +139,7 @@ impl Reader {
             as_unit: settings.policy.tuning.unit == Unit::Cgroup,
         };
         // Nobody looks at the small ones again, and they are most.
-        if candidate.relief_bytes(0) < settings.policy.tuning.min_victim_bytes {
+        if candidate.relief_bytes(0) < least_bytes {
             return None;
         }
         let mut adj = [0; 16];

@@ -71,6 +71,8 @@ pub(super) struct Reapers {
     work: Condvar,
     /// Readable when there are reports.
     pub(super) bell: OwnedFd,
+    /// How many threads there are.
+    pub(super) threads: usize,
 }
 
 impl Reapers {
@@ -81,6 +83,7 @@ impl Reapers {
     /// Out of threads or descriptors.
     pub(super) fn start() -> io::Result<Arc<Self>> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let reapers = Arc::new(Self {
             tables: Mutex::new(Tables {
                 jobs: [const { None }; ROOM],
@@ -89,9 +92,9 @@ impl Reapers {
             }),
             work: Condvar::new(),
             bell: eventfd(0, flags)?,
+            threads: cpus.clamp(1, MOST_THREADS),
         });
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..cpus.clamp(1, MOST_THREADS) {
+        for _ in 0..reapers.threads {
             let shared = Arc::clone(&reapers);
             let thread = Builder::new().name("reaper".to_owned());
             thread

@@ -15,6 +15,7 @@ use super::reader::{Reader, open_proc};
 use crate::candidate::{AVOIDED, Candidate, Identity, Spared};
 use crate::choose::{Need, Ranking, rank};
 use crate::config::Unit;
+use crate::family::GENERATIONS;
 use crate::number::decimal;
 
 /// The most candidates kept; of more, the smallest are left out.
@@ -46,6 +47,15 @@ pub(super) struct Chosen {
     pub(super) index: usize,
     pub(super) handle: ExitHandle,
     pub(super) ranking: Ranking,
+}
+
+impl Chosen {
+    /// Has another candidate, held by `handle`, die first.
+    pub(super) fn lead(&mut self, index: usize, handle: ExitHandle) {
+        self.ranking.lead(index);
+        self.index = index;
+        self.handle = handle;
+    }
 }
 
 impl Scanner {
@@ -80,7 +90,9 @@ impl Scanner {
             let name = entry.file_name().to_bytes();
             let number = name.first().filter(|byte| byte.is_ascii_digit());
             let number = number.and_then(|_| u32::try_from(decimal(name)?).ok());
-            let Some(mut candidate) = number.and_then(|it| self.reader.read(settings, it)) else {
+            let least = settings.policy.tuning.min_victim_bytes;
+            let read = number.and_then(|it| self.reader.read(settings, it, least));
+            let Some(mut candidate) = read else {
                 continue;
             };
             if let Some(at) = self.before_at {
@@ -154,12 +166,31 @@ impl Scanner {
     fn open(&mut self, settings: &Settings, old: &Candidate) -> Option<(ExitHandle, Candidate)> {
         let token = self.reader.marks.token(old.identity);
         let handle = ExitHandle::open_token(&token).ok()?;
-        let mut new = self.reader.read(settings, old.identity.pid)?;
+        let mut new = self.reader.read(settings, old.identity.pid, 0)?;
         self.look_closer(settings, &mut new);
         let is_same = new.identity == old.identity && matches!(handle.state(), Ok(State::Alive));
         new.growth_bytes = old.growth_bytes;
         new.spared = new.spared.or(old.spared);
         is_same.then_some((handle, new))
+    }
+
+    /// Adds the ancestors of the same name, which may be too small to be in the table.
+    pub(super) fn add_ancestors(&mut self, settings: &Settings, index: usize) {
+        let child = self.table[index];
+        let mut at = child.parent;
+        for _ in 0..GENERATIONS {
+            let known = self.table.iter().find(|it| it.identity.pid == at).copied();
+            let Some(parent) = known.or_else(|| self.reader.read(settings, at, 0)) else {
+                return;
+            };
+            if parent.name != child.name {
+                return;
+            }
+            if known.is_none() {
+                keep(&mut self.table, parent);
+            }
+            at = parent.parent;
+        }
     }
 
     /// Reads what is too dear to read of everybody.

@@ -161,7 +161,7 @@ impl State {
         if let Some(held) = self.held[slot].take() {
             watch.forget(&held.handle);
         }
-        self.ledger.gone(slot, Duration::ZERO);
+        self.ledger.forget(slot);
     }
 
     /// Forgets victims that did not really die.

@@ -100,15 +100,15 @@ pub(crate) fn drop_clean_pages() {
         );
         if let Some((start, end)) = first.split_once('-') {
             let address = |text: &str| usize::from_str_radix(text, 16).ok();
-            let is_program = second.ends_with("xp") && line.contains('/');
+            let is_program = second.starts_with("r-") && line.contains('/');
             range = address(start).zip(address(end)).filter(|_| is_program);
         } else if first == "Anonymous:"
             && second == "0"
             && let Some((start, end)) = range.take()
         {
             let address = ptr::with_exposed_provenance_mut(start);
-            // SAFETY: the range is one private mapping of a file that is only executed and that
-            // nobody has written to, so what comes back is what was there.
+            // SAFETY: the range is one private mapping of a file that nobody may write to, or has
+            // written to, so what comes back is what was there.
             let dropped = unsafe {
                 rustix::mm::madvise(address, end - start, rustix::mm::Advice::LinuxDontNeed)
             };

@@ -79,6 +79,7 @@ pub(super) const INSTALLED: [Check; 10] = [
         done
         rm odd
         exithand lowmem --check-config
+        test -x /usr/lib/exithand/exithand-lowmem
         ",
     ),
     (
@@ -169,6 +170,7 @@ pub(super) const TARBALL: [Check; 2] = [
         before=$(find /opt | sort)
         exithand-*-linux/install.sh /opt/tools
         /opt/tools/bin/exithand --version
+        test -x /opt/tools/lib/exithand/exithand-lowmem
         grep -q '^ExecStart=/opt/tools/bin/exithand ' /opt/tools/lib/systemd/system/*.service
         MANPATH=/opt/tools/share/man man --where exithand-wait
         exithand-*-linux/install.sh --uninstall /opt/tools

@@ -149,6 +149,11 @@ const PARTS: &[(&str, &str, Part)] = &[
         trees::brood,
     ),
     (
+        "pool",
+        "COUNT MIB: keeps COUNT children that hold so much, and replaces those that end",
+        trees::pool,
+    ),
+    (
         "storm",
         "COUNT SIZE [paced]: forks COUNT short processes, SIZE at a time",
         storm::storm,

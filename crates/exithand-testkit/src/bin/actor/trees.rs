@@ -52,6 +52,32 @@ pub(crate) fn middleman(args: &[String]) -> io::Result<u8> {
     Ok(0)
 }
 
+/// Children end with the pool: it has the other ends of their pipes.
+pub(crate) fn pool(args: &[String]) -> io::Result<u8> {
+    let (count, mib): (usize, String) = (argument(args, 0)?, argument(args, 1)?);
+    let worker = || {
+        let mut worker = part(&["hold", &mib])?
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        // One that was killed while it grew says nothing.
+        first_line(&mut worker)?;
+        Ok::<_, io::Error>(worker)
+    };
+    let mut workers: Vec<Child> = (0..count).map(|_| worker()).collect::<io::Result<_>>()?;
+    ready(&[]);
+    thread::spawn(|| match until_stdin_ends() {
+        Ok(()) | Err(_) => exit_process(0),
+    });
+    loop {
+        let Some((ended, _)) = wait(WaitOptions::empty())? else {
+            continue;
+        };
+        workers.retain(|it| Pid::from_child(it) != ended);
+        workers.push(worker()?);
+    }
+}
+
 pub(crate) fn autoreap(args: &[String]) -> io::Result<u8> {
     let status: u8 = argument(args, 0)?;
     set_disposition(Signal::CHILD, Disposition::Ignore)?;

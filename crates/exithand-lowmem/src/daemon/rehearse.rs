@@ -1,0 +1,65 @@
+//! A rehearsal of the way to a kill, on which nobody dies.
+//!
+//! What it touches, code above all, is in memory afterwards, and stays there where memory is locked.
+//! So whatever was only needed to get ready can be given back before.
+
+use exithand::ExitHandle;
+
+use super::Settings;
+use super::clock::now;
+use super::core::Core;
+use super::reaper::{Job, Reapers, Then};
+use super::scope::Scope;
+use crate::candidate::Identity;
+use crate::ledger::ROOM;
+use crate::level::Levels;
+use crate::record::Mode;
+
+/// So much is missing in the rehearsal: little enough for almost anybody to be worth it.
+const MISSING_BYTES: u64 = 64 << 20;
+
+/// Goes the whole way once, by levels at which memory is low. Returns a core that has seen victims
+/// come and go, with all there is to tell of them.
+pub(super) fn rehearse(scope: &mut Scope) -> Core {
+    let available = scope.eyes.look(now(), u64::MAX);
+    let low = available.map_or(0, |it| it.available_bytes.saturating_add(MISSING_BYTES));
+    let mut settings = Settings::clone(&scope.core.lock().settings);
+    settings.policy.levels = Levels {
+        warn_bytes: low,
+        soft_bytes: low,
+        hard_bytes: low,
+        floor_bytes: low,
+        target_bytes: low,
+    };
+    let core = scope.core.apart(settings, Mode::DryRun);
+    core.round(&mut scope.eyes, &mut scope.scanner);
+    for slot in 0..ROOM {
+        if core.lock().held[slot].is_some() {
+            core.gone(slot, &mut scope.eyes);
+        }
+    }
+    release_own(&core.reapers);
+    scope.eyes.forget();
+    core
+}
+
+/// Has the threads that kill release the memory of this process, which the kernel refuses, as it does
+/// not die.
+fn release_own(reapers: &Reapers) {
+    let Ok(handle) = ExitHandle::open(rustix::process::getpid()) else {
+        return;
+    };
+    for _ in 0..reapers.threads {
+        let Ok(handle) = handle.try_clone() else {
+            return;
+        };
+        // The report is about nobody's victim, and is passed over.
+        reapers.give(Job {
+            slot: 0,
+            identity: Identity::default(),
+            handle,
+            signal: None,
+            then: Then::Release,
+        });
+    }
+}
