@@ -7,6 +7,11 @@
     reason = "a benchmark can do nothing better than panic"
 )]
 
+#[expect(
+    clippy::unwrap_used,
+    reason = "a benchmark can do nothing better than panic"
+)]
+pub mod arena;
 mod processes;
 mod rounds;
 mod sys;

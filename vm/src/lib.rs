@@ -12,6 +12,10 @@ pub use plan::{Plan, Program, User};
 
 /// Where the guest finds its plan.
 pub const PLAN: &str = "/plan";
+/// Where a system on a disk has the program of the guest's init.
+pub const PLAYER: &str = "/exithand-vm-init";
+/// Its arguments there: run the plan, and say that the guest may be turned off.
+pub const PLAYS_LAST: [&str; 2] = ["play", "last"];
 /// The folder of the kernel modules to load, in the order of their names.
 pub const MODULES: &str = "/modules";
 /// The port of the frames, in the guest.

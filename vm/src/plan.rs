@@ -7,6 +7,8 @@ use std::fmt::Write;
 pub struct Plan {
     /// The cgroup v1 controllers to mount. A controller here is not to be had in cgroup2.
     pub v1: Vec<String>,
+    /// The disk with the system to go on with, instead of running the programs from the first filesystem.
+    pub disk: Option<String>,
     /// The programs, run one after the other.
     pub programs: Vec<Program>,
 }
@@ -62,6 +64,9 @@ impl Plan {
         for controller in &self.v1 {
             line("v1", controller)?;
         }
+        if let Some(disk) = &self.disk {
+            line("disk", disk)?;
+        }
         for program in &self.programs {
             line("run", &program.path)?;
             for arg in &program.args {
@@ -94,6 +99,7 @@ impl Plan {
         let value = value.to_owned();
         match word {
             "v1" => self.v1.push(value),
+            "disk" => self.disk = Some(value),
             "run" => self.programs.push(Program {
                 path: value,
                 ..Program::default()
@@ -132,6 +138,7 @@ mod tests {
     fn what_is_written_is_read() {
         let plan = Plan {
             v1: vec!["freezer".to_owned()],
+            disk: Some("/dev/a".to_owned()),
             programs: vec![
                 Program {
                     path: "/bin/a b".to_owned(),

@@ -22,6 +22,7 @@ mod licences;
 mod packages;
 mod pidlab;
 mod sources;
+mod system;
 mod test;
 mod unsafe_code;
 mod vm;

@@ -13,31 +13,30 @@
 )]
 
 mod arena;
-mod cost;
-mod killer;
-mod role;
 mod scenario;
 
 use std::env;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use killer::Killer;
+use exithand_benches::arena::{Killer, Run, head, play, row};
 use scenario::Scenario;
+
+/// Who can be compared where the machine is never short of memory.
+const KILLERS: [Killer; 3] = [Killer::Exithand, Killer::Earlyoom, Killer::Nohang];
 
 fn main() {
     let args: Vec<String> = env::args().collect();
     match args.get(1).map(String::as_str) {
-        Some("role") => role::play(&args[2..]),
+        Some("role") => play(&args[2..]),
         Some("inside") => println!("{}", inside(&args[2], &args[3], args[4].parse().unwrap())),
         _ => outside(),
     }
 }
 
 /// Runs one scenario as pid 1 of the arena.
-fn inside(scenario: &str, killer: &str, victim_mib: u64) -> String {
+fn inside(scenario: &str, killer: &str, victim_mib: u64) -> Run {
     let scenario = Scenario::ALL.into_iter().find(|it| it.word() == scenario);
-    let killer = Killer::ALL.into_iter().find(|it| it.word() == killer);
+    let killer = KILLERS.into_iter().find(|it| it.word() == killer);
     arena::run(scenario.unwrap(), killer.unwrap(), victim_mib)
 }
 
@@ -63,31 +62,38 @@ fn outside() {
     println!(
         "then medians: ms that somebody waited for memory; the killer's CPU in ms, its switches, its PSS in KiB"
     );
-    println!(
-        "| scenario | killer | right victim | extra kills | memory back | victim gone | stall | CPU | switches | PSS |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
+    println!("{}", head());
     for scenario in Scenario::ALL
         .into_iter()
         .filter(|it| asked(&scenarios, it.word()))
     {
-        for killer in Killer::ALL
-            .into_iter()
-            .filter(|it| asked(&killers, it.word()))
-        {
-            if !killer.is_there() {
+        for killer in KILLERS.into_iter().filter(|it| asked(&killers, it.word())) {
+            if !is_there(killer) {
                 continue;
             }
-            let results: Vec<Vec<i64>> = (0..runs)
+            let results: Vec<Run> = (0..runs)
                 .map(|_| one_run(scenario, killer, victim_mib))
                 .collect();
-            print_row(scenario, killer, &results);
+            println!("{}", row(scenario.title(), killer.word(), &results));
         }
     }
 }
 
-/// Runs the arena once, and returns what [`arena::run`] says.
-fn one_run(scenario: Scenario, killer: Killer, victim_mib: u64) -> Vec<i64> {
+fn is_there(killer: Killer) -> bool {
+    let program = killer.program();
+    let there = program.exists();
+    if !there {
+        println!(
+            "| - | {} | is not installed ({}) | | | |",
+            killer.word(),
+            program.display()
+        );
+    }
+    there
+}
+
+/// Runs the arena once, in namespaces of its own.
+fn one_run(scenario: Scenario, killer: Killer, victim_mib: u64) -> Run {
     let output = Command::new("unshare")
         .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
         .arg(env::current_exe().unwrap())
@@ -103,53 +109,6 @@ fn one_run(scenario: Scenario, killer: Killer, victim_mib: u64) -> Vec<i64> {
         .unwrap();
     arena::clean_up();
     let text = String::from_utf8(output.stdout).unwrap();
-    let numbers: Vec<i64> = text
-        .split_whitespace()
-        .map(|it| it.parse().unwrap())
-        .collect();
-    assert_eq!(numbers.len(), 8, "{text:?} {:?}", output.status);
-    numbers
-}
-
-fn print_row(scenario: Scenario, killer: Killer, results: &[Vec<i64>]) {
-    let column = |index: usize| {
-        let mut column: Vec<i64> = results.iter().map(|it| it[index]).collect();
-        column.sort_unstable();
-        column
-    };
-    let right: i64 = column(0).iter().sum();
-    let extra = column(1);
-    let (none, most) = (
-        extra.iter().filter(|it| **it == 0).count(),
-        extra.last().unwrap(),
-    );
-    let times = |index: usize| {
-        let mut times = column(index);
-        times.retain(|it| *it >= 0);
-        let Some(worst) = times.last() else {
-            return "never".to_owned();
-        };
-        let (median, runs) = (times[times.len() / 2], results.len());
-        let missing = runs - times.len();
-        let never = if missing > 0 {
-            format!(", never in {missing}")
-        } else {
-            String::new()
-        };
-        format!("{median}, {worst}{never}")
-    };
-    let runs = results.len();
-    let median = |index: usize| column(index)[runs / 2];
-    let ms = |index: usize| Duration::from_micros(median(index).unsigned_abs()).as_secs_f64() * 1e3;
-    println!(
-        "| {} | {} | {right} of {runs} | none in {none} of {runs}, most {most} | {} | {} | {:.1} | {:.1} | {} | {} |",
-        scenario.title(),
-        killer.word(),
-        times(2),
-        times(3),
-        ms(4),
-        ms(5),
-        median(6),
-        median(7),
-    );
+    text.parse()
+        .unwrap_or_else(|_| panic!("{text:?} {:?}", output.status))
 }

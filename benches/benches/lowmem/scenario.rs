@@ -1,5 +1,7 @@
 //! Who is in the arena.
 
+use exithand_benches::arena::{BYSTANDER, Manner, Part};
+
 /// A course of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scenario {
@@ -15,58 +17,10 @@ pub(crate) enum Scenario {
     ManySmall,
 }
 
-/// One process.
-#[derive(Debug, Clone)]
-pub(crate) struct Part {
-    pub(crate) mib: u64,
-    /// How much it grows to once the arena begins; less than `mib` is not at all.
-    pub(crate) grows_to: u64,
-    pub(crate) threads: u32,
-    pub(crate) adj: i32,
-    pub(crate) nice: i32,
-    /// Whether it is one of those that should die.
-    pub(crate) should_die: bool,
-    pub(crate) manner: Manner,
-}
-
-/// How it takes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
-    Plain,
-    HandlesTerm,
-    Frozen,
-    Spins,
-    SharesMemory,
-    Bombs,
-    Storms,
-}
-
-impl Manner {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Plain | Self::Frozen => "plain",
-            Self::HandlesTerm => "handles-term",
-            Self::Spins => "spins",
-            Self::SharesMemory => "shares-memory",
-            Self::Bombs => "bombs",
-            Self::Storms => "storms",
-        }
-    }
-}
-
-const BYSTANDER: Part = Part {
-    mib: 0,
-    grows_to: 0,
-    threads: 0,
-    adj: 0,
-    nice: 0,
-    should_die: false,
-    manner: Manner::Plain,
-};
-
 /// A large one that nobody needs.
 fn victim(large: u64, manner: Manner) -> Part {
     Part {
+        name: "victim",
         mib: large,
         threads: 8,
         adj: 600,
@@ -80,6 +34,7 @@ fn victim(large: u64, manner: Manner) -> Part {
 /// One that grows to `large` MiB, all there is.
 fn hog(large: u64) -> Part {
     Part {
+        name: "hog",
         mib: large / 20,
         grows_to: large,
         should_die: true,
@@ -165,6 +120,7 @@ impl Scenario {
     /// Those that make the scenario what it is.
     fn actors(self, large: u64) -> Vec<Part> {
         let foreground = Part {
+            name: "foreground",
             mib: large / 20,
             grows_to: large / 4,
             ..BYSTANDER
@@ -172,6 +128,7 @@ impl Scenario {
         let against = |manner| vec![victim(large, manner), foreground.clone()];
         let beside = |others: usize, manner| {
             let one = Part {
+                name: "other",
                 manner,
                 ..BYSTANDER
             };
@@ -195,6 +152,7 @@ impl Scenario {
             }],
             Self::ManySmall => {
                 let one = Part {
+                    name: "small",
                     mib: large / 10,
                     adj: 600,
                     should_die: true,

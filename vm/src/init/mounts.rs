@@ -1,11 +1,14 @@
 //! The filesystems of a guest.
 
+use std::env;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use rustix::mount::{MountFlags, mount};
+use exithand_vm::MODULES;
+use rustix::mount::{MountFlags, mount, mount_move};
+use rustix::process::chroot;
 
 /// Whether a guest can do without a filesystem.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,8 @@ const MOUNTS: [(&str, &str, &str, Weight); 11] = [
 ];
 /// Where the controllers of cgroup v1 are.
 const V1: &str = "/cgroup";
+/// Where a disk is mounted before it becomes the root.
+const NEW_ROOT: &str = "/disk";
 
 /// Mounts everything, and returns what went wrong.
 pub(crate) fn mount_all() -> Vec<String> {
@@ -62,13 +67,29 @@ pub(crate) fn mount_v1(controller: &str) -> io::Result<()> {
     })
 }
 
+/// Makes the filesystem of a disk the root. What is mounted stays out of sight, and so do the files
+/// of the first filesystem, of which the large ones go away.
+pub(crate) fn change_root(disk: &str) -> io::Result<()> {
+    fs::remove_dir_all(MODULES)?;
+    mount_one_of(disk, "ext4", NEW_ROOT, "")
+        .map_err(|error| io::Error::other(format!("mount {disk}: {error}")))?;
+    env::set_current_dir(NEW_ROOT)?;
+    mount_move(".", "/")?;
+    chroot(".")?;
+    env::set_current_dir("/")
+}
+
 fn mount_one(kind: &str, place: &str, options: &str) -> io::Result<()> {
+    mount_one_of(kind, kind, place, options)
+}
+
+fn mount_one_of(source: &str, kind: &str, place: &str, options: &str) -> io::Result<()> {
     if !Path::new(place).exists() {
         DirBuilder::new().mode(0o755).create(place)?;
     }
     let options = std::ffi::CString::new(options)?;
     Ok(mount(
-        kind,
+        source,
         place,
         kind,
         MountFlags::empty(),

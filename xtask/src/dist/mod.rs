@@ -6,7 +6,7 @@ mod release;
 mod sbom;
 mod stage;
 mod tarball;
-mod tool;
+pub(crate) mod tool;
 mod tree;
 pub(crate) mod trial;
 

@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 /// Runs `command`, which must succeed; what it says is passed through only where it does not.
-pub(super) fn run(command: &mut Command) -> anyhow::Result<()> {
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     output(command).map(drop)
 }
 
 /// Runs `command`, which must succeed, and returns its standard output.
-pub(super) fn output(command: &mut Command) -> anyhow::Result<String> {
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
     let program = command.get_program().to_owned();
     let name = Path::new(&program).display();
     let output = command

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, anyhow, bail};
 
 use super::kernels::{Files, Kernel};
-use super::modules;
+use super::modules::{self, Needs};
 use crate::{cargo, packages};
 
 /// A package in the version that apt would install.
@@ -25,32 +25,32 @@ pub(crate) fn cache() -> anyhow::Result<PathBuf> {
 }
 
 /// The kernel of `package`, out of the cache where that version is there.
-pub(super) fn fetch(name: &str, package: &str) -> anyhow::Result<Kernel> {
+pub(super) fn fetch(name: &str, package: &str, needs: Needs) -> anyhow::Result<Kernel> {
     let cache = cache()?;
     let newest = resolve(package);
     if let Ok(candidate) = &newest {
-        let folder = cache.join(candidate.key());
+        let folder = cache.join(candidate.key(needs));
         if folder.exists() {
-            return kernel(name, &folder);
+            return kernel(name, &folder, needs);
         }
-        if download(candidate, &cache).is_ok() {
-            return kernel(name, &folder);
+        if download(candidate, &cache, needs).is_ok() {
+            return kernel(name, &folder, needs);
         }
     }
     // The lists of packages are empty on a fresh machine, and may be older than the archive.
     packages::update().context("bring apt's lists of packages up to date")?;
     let candidate = resolve(package)?;
-    download(&candidate, &cache)?;
-    kernel(name, &cache.join(candidate.key()))
+    download(&candidate, &cache, needs)?;
+    kernel(name, &cache.join(candidate.key(needs)), needs)
 }
 
 impl Candidate {
     /// The name in the cache: it changes with the version, and with what is taken out of the package.
-    fn key(&self) -> String {
+    fn key(&self, needs: Needs) -> String {
         let Self {
             package, version, ..
         } = self;
-        format!("{package}_{version}+{}", modules::NEEDED.join("+"))
+        format!("{package}_{version}+{}", needs.modules().join("+"))
     }
 }
 
@@ -94,7 +94,7 @@ fn parse(shown: &str) -> Option<Candidate> {
 }
 
 /// Downloads and unpacks into a folder of its own, which becomes the kernel's when it is complete.
-fn download(candidate: &Candidate, cache: &Path) -> anyhow::Result<()> {
+fn download(candidate: &Candidate, cache: &Path, needs: Needs) -> anyhow::Result<()> {
     let Candidate {
         package, version, ..
     } = candidate;
@@ -118,12 +118,12 @@ fn download(candidate: &Candidate, cache: &Path) -> anyhow::Result<()> {
         fs::copy(from, kept.join(name)).with_context(|| format!("copy {}", from.display()))
     };
     copy(&release.join("modules.builtin"))?;
-    for module in modules::needed(&release)? {
+    for module in modules::needed(&release, needs)? {
         copy(&module.file)?;
     }
     let image = image(&all.join("boot"))?;
     fs::copy(&image, ready.join("vmlinuz")).context("copy the kernel")?;
-    let folder = cache.join(candidate.key());
+    let folder = cache.join(candidate.key(needs));
     match fs::rename(&ready, &folder) {
         // Somebody else was quicker.
         Err(_) if folder.exists() => Ok(()),
@@ -131,12 +131,13 @@ fn download(candidate: &Candidate, cache: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn kernel(name: &str, folder: &Path) -> anyhow::Result<Kernel> {
+fn kernel(name: &str, folder: &Path, needs: Needs) -> anyhow::Result<Kernel> {
     let image = image(folder)?;
     Ok(Kernel {
         name: name.to_owned(),
         image,
         modules: Some(folder.join("modules")),
+        needs,
         files: Files::Mounted,
     })
 }
@@ -181,7 +182,7 @@ fn succeed(command: &mut Command) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, parse};
+    use super::{Candidate, Needs, parse};
 
     #[test]
     fn follows_what_a_package_depends_on() {
@@ -198,7 +199,10 @@ mod tests {
                      Depends: kmod, linux-base (>= 4.3~)\n";
         let candidate = parse(shown).unwrap();
         assert_eq!(candidate.needs, None);
-        assert_eq!(candidate.key(), "linux-image-6.1.0-56-amd64_6.1.192-2+fuse");
+        assert_eq!(
+            candidate.key(Needs::Tests),
+            "linux-image-6.1.0-56-amd64_6.1.192-2+fuse"
+        );
         assert_eq!(parse(""), None);
     }
 }

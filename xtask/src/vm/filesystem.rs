@@ -25,6 +25,17 @@ const GROUPS: &str = "root:x:0:\nnogroup:x:65534:\n";
 
 /// A filesystem with an init, the modules of `kernel`, the programs that scripts need, and the plan.
 pub(super) fn base(init: &Path, kernel: &Kernel, plan: &Plan) -> anyhow::Result<Root> {
+    let mut root = least(init, kernel, plan)?;
+    for name in PROGRAMS {
+        add(&mut root, &format!("bin/{name}"), &find(name)?)?;
+    }
+    root.text("etc/passwd", 0o644, USERS);
+    root.text("etc/group", 0o644, GROUPS);
+    Ok(root)
+}
+
+/// A filesystem with an init, the modules of `kernel`, and the plan.
+pub(super) fn least(init: &Path, kernel: &Kernel, plan: &Plan) -> anyhow::Result<Root> {
     let mut root = Root::default();
     for folder in ["cgroup", "dev", "proc", "sys"] {
         root.directory(folder, 0o755);
@@ -35,25 +46,28 @@ pub(super) fn base(init: &Path, kernel: &Kernel, plan: &Plan) -> anyhow::Result<
     // The kernel opens it for init before anything is mounted.
     root.character_device("dev/console", 5, 1);
     root.copy("init", 0o755, init);
-    for name in PROGRAMS {
-        let program = find(name)?;
-        root.copy(&format!("bin/{name}"), 0o755, &program);
-        for library in libraries(&program)? {
-            // Not the link by which it is found, but what the link leads to.
-            root.copy(&library, 0o755, Path::new(&library));
-        }
-    }
-    root.text("etc/passwd", 0o644, USERS);
-    root.text("etc/group", 0o644, GROUPS);
     root.text(PLAN, 0o644, plan.to_text().map_err(|error| anyhow!(error))?);
     root.directory(MODULES, 0o755);
     if let Some(folder) = &kernel.modules {
-        for (number, module) in modules::needed(folder)?.into_iter().enumerate() {
+        for (number, module) in modules::needed(folder, kernel.needs)?
+            .into_iter()
+            .enumerate()
+        {
             let path = format!("{MODULES}/{number:02}-{}.ko", module.name);
             root.bytes(&path, 0o644, module.contents);
         }
     }
     Ok(root)
+}
+
+/// Adds a program of the host, with the libraries that it needs.
+pub(super) fn add(root: &mut Root, place: &str, program: &Path) -> anyhow::Result<()> {
+    root.copy(place, 0o755, program);
+    for library in libraries(program)? {
+        // Not the link by which it is found, but what the link leads to.
+        root.copy(&library, 0o755, Path::new(&library));
+    }
+    Ok(())
 }
 
 /// Writes the archive that a kernel unpacks.

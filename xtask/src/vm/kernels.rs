@@ -6,6 +6,7 @@ use std::str::FromStr;
 use anyhow::{anyhow, bail};
 
 use super::debian;
+use super::modules::Needs;
 use crate::{kernel, sources};
 
 const FILE: &str = "vm/kernels.tsv";
@@ -36,6 +37,8 @@ pub(crate) struct Kernel {
     pub(crate) image: PathBuf,
     /// Its `lib/modules/RELEASE`; none where what the tests need is built in.
     pub(crate) modules: Option<PathBuf>,
+    /// Which of them a guest loads.
+    pub(crate) needs: Needs,
     /// Whose exithand files there are.
     pub(crate) files: Files,
 }
@@ -56,6 +59,7 @@ impl Kernel {
             name: name.to_owned(),
             image,
             modules: None,
+            needs: Needs::Tests,
             files: Files::Native,
         }
     }
@@ -63,9 +67,9 @@ impl Kernel {
 
 impl Row {
     /// Gets the kernel, which may take a download.
-    pub(crate) fn fetch(&self) -> anyhow::Result<Kernel> {
+    pub(crate) fn fetch(&self, needs: Needs) -> anyhow::Result<Kernel> {
         match &self.source {
-            Source::Apt(package) => debian::fetch(&self.name, package),
+            Source::Apt(package) => debian::fetch(&self.name, package, needs),
             Source::Patched => {
                 let image = kernel::image(kernel::Flavour::Plain)?;
                 Ok(Kernel::patched(&self.name, image))

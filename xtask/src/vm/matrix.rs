@@ -88,6 +88,7 @@ pub(super) fn run(
     let tasks = tasks(kernel, programs, extent, &table);
     let plan = Plan {
         v1: ["freezer", "pids"].map(str::to_owned).to_vec(),
+        disk: None,
         programs: tasks.iter().map(|it| it.program.clone()).collect(),
     };
     let folder = tempfile::tempdir().context("make a folder for the guest")?;
@@ -95,13 +96,13 @@ pub(super) fn run(
     pack(kernel, programs, &plan, &archive)?;
     let guest = Guest {
         kernel,
-        filesystem: &archive,
         plan: &plan,
         memory: MEMORY,
+        disks: &[],
         logs: &programs::target_folder().join("logs"),
     };
     let mut record = Record::new(tasks.len());
-    let course = guest.run(|frame| {
+    let course = guest.run(&archive, |frame| {
         let ended = match &frame {
             Frame::End { program, .. } => Some(*program),
             _ => None,

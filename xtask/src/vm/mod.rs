@@ -5,6 +5,7 @@ mod cpio;
 mod debian;
 mod filesystem;
 pub(crate) mod kernels;
+mod lowmem;
 mod matrix;
 mod modules;
 mod one;
@@ -19,8 +20,9 @@ use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 
 pub(crate) use self::debian::cache;
-use self::kernels::{Files, Kernel};
+use self::kernels::{Files, Kernel, Row};
 use self::matrix::{Extent, Findings};
+use self::modules::Needs;
 pub(crate) use self::programs::{ensure_static, static_command};
 use crate::test::Report;
 use crate::{Verdict, packages};
@@ -51,6 +53,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PROGRAM", conflicts_with = "table")]
     run: Option<PathBuf>,
 
+    /// Runs low-memory killers, and the kernel without one, where memory does run out, and prints a table
+    #[arg(long, conflicts_with_all = ["run", "only", "table"])]
+    lowmem: bool,
+
     /// The memory of the machine that PROGRAM runs in
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = mebibytes)]
     memory: u32,
@@ -67,6 +73,12 @@ pub(crate) struct Args {
 /// Does what the arguments ask for.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     packages::ensure()?;
+    if args.lowmem {
+        let [name] = &args.kernels[..] else {
+            bail!("--lowmem needs the name of one kernel");
+        };
+        return lowmem::run(name);
+    }
     let kernels = kernels(args)?;
     if let Some(program) = &args.run {
         let [kernel] = &kernels[..] else {
@@ -121,16 +133,18 @@ fn kernels(args: &Args) -> anyhow::Result<Vec<Kernel>> {
             name: "image".to_owned(),
             image: image.clone(),
             modules: args.modules.clone(),
+            needs: Needs::Tests,
             files: Files::Mounted,
         }]);
     }
     let rows = kernels::chosen(&args.kernels)?;
-    rows.iter()
-        .map(|row| {
-            let kernel = row.fetch();
-            kernel.with_context(|| format!("get Linux {} ({})", row.name, row.what))
-        })
-        .collect()
+    rows.iter().map(|row| fetch(row, Needs::Tests)).collect()
+}
+
+/// Gets a kernel with the modules that a guest needs.
+fn fetch(row: &Row, needs: Needs) -> anyhow::Result<Kernel> {
+    let kernel = row.fetch(needs);
+    kernel.with_context(|| format!("get Linux {} ({})", row.name, row.what))
 }
 
 fn add(total: &mut Report, kernel: &Kernel, findings: Findings) {

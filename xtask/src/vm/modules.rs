@@ -7,8 +7,25 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-/// What the tests need of a kernel that may have been built as modules.
-pub(super) const NEEDED: [&str; 1] = ["fuse"];
+/// What a guest needs of a kernel that may have been built as modules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// What the tests need.
+    Tests,
+    /// What it takes to go on with a system on a disk.
+    Disk,
+}
+
+impl Needs {
+    /// The modules, by the names the kernel knows them by.
+    pub(super) fn modules(self) -> &'static [&'static str] {
+        match self {
+            Self::Tests => &["fuse"],
+            // The filesystem asks for its checksums by a name that nothing here could look up.
+            Self::Disk => &["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"],
+        }
+    }
+}
 
 /// A module, by the name the kernel knows it by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +40,7 @@ pub(super) struct Module {
 /// The needed modules of `folder`, a `lib/modules/RELEASE`, dependencies first.
 ///
 /// Works without `modules.dep`, which is made when a kernel is installed.
-pub(super) fn needed(folder: &Path) -> anyhow::Result<Vec<Module>> {
+pub(super) fn needed(folder: &Path, needs: Needs) -> anyhow::Result<Vec<Module>> {
     let built_in = fs::read_to_string(folder.join("modules.builtin"))
         .with_context(|| format!("read modules.builtin in {}", folder.display()))?;
     let built_in: Vec<String> = built_in
@@ -31,7 +48,7 @@ pub(super) fn needed(folder: &Path) -> anyhow::Result<Vec<Module>> {
         .filter_map(|it| name_of(Path::new(it)))
         .collect();
     let files = files_below(folder)?;
-    in_order(&NEEDED, &built_in, |name| {
+    in_order(needs.modules(), &built_in, |name| {
         let file = files.get(name).with_context(|| {
             format!(
                 "{} has no module {name}, and it is not built in",

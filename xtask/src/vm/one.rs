@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use exithand_vm::{End, Frame, Plan, Program, Stream, User};
 
+use super::cpio::Root;
 use super::kernels::Kernel;
 use super::qemu::Guest;
 use super::record::Record;
@@ -30,7 +31,6 @@ pub(super) fn run(kernel: &Kernel, request: &Request<'_>) -> anyhow::Result<Verd
     programs::ensure_static(request.program)?;
     let init = programs::build_init()?;
     let plan = Plan {
-        v1: Vec::new(),
         programs: vec![Program {
             path: PLACE.to_owned(),
             args: request.args.to_owned(),
@@ -38,21 +38,28 @@ pub(super) fn run(kernel: &Kernel, request: &Request<'_>) -> anyhow::Result<Verd
             user: User::Root,
             seconds: request.seconds,
         }],
+        ..Plan::default()
     };
-    let folder = tempfile::tempdir().context("make a folder for the guest")?;
-    let archive = folder.path().join("initramfs");
     let mut root = filesystem::base(&init, kernel, &plan)?;
     root.copy(PLACE, 0o755, request.program);
-    filesystem::write(&root, &archive)?;
+    let logs = programs::target_folder().join("logs").join("run");
     let guest = Guest {
         kernel,
-        filesystem: &archive,
         plan: &plan,
         memory: request.memory,
-        logs: &programs::target_folder().join("logs").join("run"),
+        disks: &[],
+        logs: &logs,
     };
+    boot(&guest, &root)
+}
+
+/// Boots a guest, passes on what the only program of its plan writes, and ends as it did.
+pub(super) fn boot(guest: &Guest<'_>, root: &Root) -> anyhow::Result<Verdict> {
+    let folder = tempfile::tempdir().context("make a folder for the guest")?;
+    let archive = folder.path().join("initramfs");
+    filesystem::write(root, &archive)?;
     let mut record = Record::new(1);
-    guest.run(|frame| {
+    guest.run(&archive, |frame| {
         pass_on(&frame);
         record.add(frame);
     })?;
@@ -62,11 +69,7 @@ pub(super) fn run(kernel: &Kernel, request: &Request<'_>) -> anyhow::Result<Verd
     match record.programs[0].end {
         Some(End::Exited(status)) => Ok(Verdict::Status(u8::try_from(status)?)),
         Some(End::Killed(signal)) => Ok(Verdict::Status(u8::try_from(128 + signal)?)),
-        _ => bail!(
-            "{} {}",
-            request.program.display(),
-            record.programs[0].ending()
-        ),
+        _ => bail!("the program {}", record.programs[0].ending()),
     }
 }
 

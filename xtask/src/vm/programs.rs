@@ -14,10 +14,11 @@ use crate::graph::Graph;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Everything is built of the same packages, so that all share one cache.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "exithand",
     "exithand-cli",
     "exithand-conformance",
+    "exithand-lowmem",
     "exithand-recorder",
     "exithand-testkit",
     "exithand-vm",
@@ -31,12 +32,14 @@ pub(super) const COMMAND: &str = "exithand";
 const KILLER: &str = "exithand-lowmem";
 pub(super) const ACTOR: &str = "exithand-actor";
 pub(super) const CONFORMANCE: &str = "exithand-conformance";
+pub(super) const ARENA: &str = "exithand-arena";
 
 /// Which tests run in guests: those of a package whose names begin so.
-const TESTS: [(&str, &str); 4] = [
+const TESTS: [(&str, &str); 5] = [
     ("exithand", ""),
     ("exithand-cli", "names_"),
     ("exithand-cli", "silent_kernel"),
+    ("exithand-lowmem", "cgroup2"),
     ("exithand-recorder", "sources"),
 ];
 
@@ -98,9 +101,31 @@ pub(crate) fn static_command(build: Build) -> anyhow::Result<PathBuf> {
 
 /// Builds the init alone.
 pub(super) fn build_init() -> anyhow::Result<PathBuf> {
-    let mut built = cargo::build_by(command("build", ["--bin", INIT]))?.into_iter();
-    let init = built.find(|it| it.target == INIT && it.kind == ProgramKind::Plain);
-    Ok(init.context("cargo did not say where the init is")?.path)
+    let [init] = build_each(&[], [INIT])?;
+    Ok(init)
+}
+
+/// Builds the init, the command and the arena for low-memory killers.
+pub(super) fn build_arena() -> anyhow::Result<[PathBuf; 3]> {
+    build_each(&["-p", "exithand-benches"], [INIT, COMMAND, ARENA])
+}
+
+/// Builds these programs alone.
+fn build_each<const COUNT: usize>(
+    more: &[&str],
+    names: [&str; COUNT],
+) -> anyhow::Result<[PathBuf; COUNT]> {
+    let bins = names.iter().flat_map(|it| ["--bin", *it]);
+    let args = more.iter().copied().chain(bins);
+    let built = cargo::build_by(command("build", args))?;
+    let mut paths = [const { PathBuf::new() }; COUNT];
+    for (path, name) in paths.iter_mut().zip(names) {
+        let mut built = built.iter();
+        let found = built.find(|it| it.target == name && it.kind == ProgramKind::Plain);
+        let found = found.with_context(|| format!("cargo did not say where {name} is"))?;
+        path.clone_from(&found.path);
+    }
+    Ok(paths)
 }
 
 /// Folder for builds and logs: its flags differ from those of all other builds.

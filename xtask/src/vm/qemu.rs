@@ -32,24 +32,28 @@ const TROUBLE: [&str; 5] = [
 #[derive(Debug)]
 pub(super) struct Guest<'a> {
     pub(super) kernel: &'a Kernel,
-    /// The archive of its first filesystem.
-    pub(super) filesystem: &'a Path,
     pub(super) plan: &'a Plan,
     /// How much memory it has, in MiB.
     pub(super) memory: u32,
+    /// The images of its disks, `/dev/vda` first.
+    pub(super) disks: &'a [PathBuf],
     /// Where its logs go.
     pub(super) logs: &'a Path,
 }
 
 impl Guest<'_> {
-    /// Boots, gives each frame to `heard`, and returns when the guest has turned itself off.
+    /// Boots with the archive of its first filesystem, gives each frame to `heard`, and returns when the guest has turned itself off.
     ///
     /// # Errors
     /// Where the guest hangs, panics or turns itself off early: with the end of its console's log.
-    pub(super) fn run(&self, mut heard: impl FnMut(Frame)) -> anyhow::Result<()> {
+    pub(super) fn run(
+        &self,
+        filesystem: &Path,
+        mut heard: impl FnMut(Frame),
+    ) -> anyhow::Result<()> {
         let console = self.log("console")?;
         let mut frames = File::create(self.log("frames")?).context("make a log")?;
-        let mut machine = self.start(&console)?;
+        let mut machine = self.start(filesystem, &console)?;
         let lines = lines(machine.0.stdout.take().context("no pipe from qemu")?);
         let mut deadline = Instant::now() + BOOT;
         let mut is_done = false;
@@ -83,7 +87,7 @@ impl Guest<'_> {
         Ok(())
     }
 
-    fn start(&self, console: &Path) -> anyhow::Result<Machine> {
+    fn start(&self, filesystem: &Path, console: &Path) -> anyhow::Result<Machine> {
         let mut qemu = Command::new("qemu-system-x86_64");
         // Software emulation, which is there on every machine and the same on all.
         qemu.args(["-accel", "tcg,thread=multi", "-smp", "2"])
@@ -100,13 +104,17 @@ impl Guest<'_> {
             .arg("-kernel")
             .arg(&self.kernel.image)
             .arg("-initrd")
-            .arg(self.filesystem)
+            .arg(filesystem)
             .args(["-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic"])
             .arg("-serial")
             .arg(format!("file:{}", console.display()))
             .args(["-serial", "stdio"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
+        for disk in self.disks {
+            let image = format!("file={},format=raw,if=virtio", disk.display());
+            qemu.arg("-drive").arg(image);
+        }
         Ok(Machine(qemu.spawn().context("start qemu-system-x86_64")?))
     }
 
@@ -118,6 +126,8 @@ impl Guest<'_> {
                 PAUSE + Duration::from_secs(program.map_or(0, |it| it.seconds))
             }
             Frame::Text { .. } => return None,
+            // Now the system on the disk starts.
+            Frame::Up(_) if self.plan.disk.is_some() => BOOT,
             _ => PAUSE,
         };
         Some(Instant::now() + patience)

@@ -8,10 +8,9 @@ use std::process::Command;
 use anyhow::Context;
 use tempfile::TempDir;
 
-use crate::cache;
 use crate::dist::{tool, tree};
+use crate::system;
 
-const SUITE: &str = "bookworm";
 /// What the packages depend on, and what the checks use: a C compiler, pkg-config, man, Python,
 /// systemd-analyze and systemd-sysusers.
 const INCLUDED: &str = "libc6-dev,man-db,pkgconf,python3,systemd,tcc";
@@ -27,19 +26,9 @@ pub(super) struct Chroot {
 impl Chroot {
     /// Unpacks a minimal system, which is made by debootstrap where the cache has none.
     pub(super) fn unpack() -> anyhow::Result<Self> {
-        let archive = archive()?;
+        let archive = system::archive(INCLUDED)?;
         let root = tempfile::tempdir().context("make a folder for the system")?;
-        let mut tar = Command::new("tar");
-        tar.args([
-            "--extract",
-            "--numeric-owner",
-            "--preserve-permissions",
-            "--file",
-        ])
-        .arg(archive)
-        .arg("--directory")
-        .arg(root.path());
-        tool::run(&mut tar)?;
+        system::unpack(&archive, root.path())?;
         Ok(Self { root })
     }
 
@@ -125,49 +114,4 @@ impl Chroot {
             .filter(|it| !is_backup(it) && !OTHERS.iter().any(|other| it.starts_with(other)))
             .collect())
     }
-}
-
-/// The archive of the system in the cache, made now where it is not there.
-fn archive() -> anyhow::Result<PathBuf> {
-    let folder = cache::folder("systems")?;
-    let archive = folder.join(format!("{SUITE}+{}.tar", INCLUDED.replace(',', "+")));
-    if archive.exists() {
-        return Ok(archive);
-    }
-    println!("making a minimal Debian {SUITE}, which is then kept");
-    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    let work = tempfile::tempdir_in(&folder).context("make a folder for the system")?;
-    let root = work.path().join("root");
-    // It mounts things in there, which end with the namespace.
-    let mut debootstrap = Command::new("unshare");
-    debootstrap
-        .args([
-            "--mount",
-            "--propagation=private",
-            "debootstrap",
-            "--variant=minbase",
-        ])
-        .arg(format!("--include={INCLUDED}"))
-        .arg(SUITE)
-        .arg(&root);
-    tool::run(&mut debootstrap).context("make a minimal Debian, which needs its mirrors")?;
-    let made = work.path().join("system.tar");
-    let mut tar = Command::new("tar");
-    tar.args(["--create", "--numeric-owner", "--exclude=./var/cache/apt/*"])
-        .args([
-            "--exclude=./var/lib/apt/lists/*",
-            "--exclude=./dev/*",
-            "--file",
-        ])
-        .arg(&made)
-        .arg("--directory")
-        .arg(&root)
-        .arg(".");
-    tool::run(&mut tar)?;
-    match fs::rename(&made, &archive) {
-        // Somebody else was quicker.
-        Err(_) if archive.exists() => {}
-        renamed => renamed.with_context(|| format!("make {}", archive.display()))?,
-    }
-    Ok(archive)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 
-use exithand_testkit::sys::{exit_process, fork_process, raise_signal};
+use exithand_testkit::sys::{exit_process, fork_process, raise_signal, reset_signal};
 use rustix::fs::fstat;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
 
@@ -83,6 +83,10 @@ impl End {
 pub(crate) fn storm(args: &[String]) -> io::Result<u8> {
     let (count, size): (u32, u32) = (argument(args, 0)?, argument(args, 1)?);
     let is_paced = args.get(2).is_some_and(|word| word == "paced");
+    // Whoever starts the tests in the background of a script ignores SIGINT, and so would we.
+    for signal in SIGNALS {
+        reset_signal(signal.as_raw())?;
+    }
     ready(&[]);
     go()?;
     let mut earlier: Option<Cohort> = None;

@@ -1,12 +1,14 @@
-//! The processes of the arena: this program again, playing a part.
+//! What the processes of an arena do.
 
 use std::env;
+use std::fs;
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use exithand_benches::share_memory;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::sys::share_memory;
 
 const MIB: usize = 1 << 20;
 /// The size of a bomb's children.
@@ -19,10 +21,14 @@ const PAUSE: Timespec = Timespec {
     tv_nsec: 10_000_000,
 };
 
-/// Plays `MIB GROWS_TO THREADS MANNER` until standard input ends.
-pub(crate) fn play(args: &[String]) {
+/// Plays `MIB GROWS_TO THREADS MANNER [PROCS]` until standard input ends. Where `PROCS` is given, it
+/// joins a cgroup by that file first.
+pub fn play(args: &[String]) {
     let number = |at: usize| args[at].parse::<usize>().unwrap();
     let (mib, grows_to, threads) = (number(0), number(1), number(2));
+    if let Some(procs) = args.get(4) {
+        fs::write(procs, "0").unwrap();
+    }
     for _ in 0..threads {
         thread::spawn(|| {
             loop {
@@ -34,8 +40,7 @@ pub(crate) fn play(args: &[String]) {
     if args[3] == "shares-memory" {
         share_memory();
     }
-    println!("ready");
-    stdout().flush().unwrap();
+    say("ready");
     let mut line = String::new();
     let begun = stdin().lock().read_line(&mut line).unwrap_or(0) > 0;
     match args[3].as_str() {
@@ -73,7 +78,7 @@ fn bomb(all_mib: usize) {
         let mut told = BufReader::new(child.stdout.take().unwrap());
         // One that was killed while it grew says nothing.
         drop(told.read_line(&mut line));
-        println!("{}", child.id());
+        say(&child.id().to_string());
         children.push(child);
     }
     while !has_ended(None) {}
@@ -84,6 +89,12 @@ fn storm() {
     while !has_ended(Some(Timespec::default())) {
         Command::new("true").status().unwrap();
     }
+}
+
+fn say(word: &str) {
+    let mut out = stdout();
+    writeln!(out, "{word}").unwrap();
+    out.flush().unwrap();
 }
 
 fn touched(mib: usize) -> Vec<u8> {

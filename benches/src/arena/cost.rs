@@ -4,14 +4,17 @@ use std::fs;
 
 /// What a process took until now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Cost {
-    pub(crate) cpu_us: u64,
-    pub(crate) switches: u64,
-    pub(crate) pss_kib: u64,
+pub struct Cost {
+    /// Time on a processor, in microseconds.
+    pub cpu_us: u64,
+    /// How often it slept.
+    pub switches: u64,
+    /// Its memory, what it shares divided among those it shares with, in KiB.
+    pub pss_kib: u64,
 }
 
 /// What this process took, with all its threads; nothing where it is gone.
-pub(crate) fn of(pid: u32) -> Cost {
+pub fn cost_of(pid: u32) -> Cost {
     let mut cost = Cost {
         pss_kib: field(&read(&format!("/proc/{pid}/smaps_rollup")), "Pss:"),
         ..Cost::default()
@@ -29,11 +32,23 @@ pub(crate) fn of(pid: u32) -> Cost {
 }
 
 /// For how many microseconds in all somebody waited for memory.
-pub(crate) fn stalled_us() -> u64 {
+pub fn stalled_us() -> u64 {
     let text = read("/proc/pressure/memory");
     let some = text.lines().find(|it| it.starts_with("some"));
     let total = some.and_then(|it| it.rsplit_once("total="));
     total.map_or(0, |(_, number)| number.parse().unwrap())
+}
+
+impl Cost {
+    /// Returns what was taken since `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            cpu_us: self.cpu_us.saturating_sub(before.cpu_us),
+            switches: self.switches.saturating_sub(before.switches),
+            pss_kib: self.pss_kib,
+        }
+    }
 }
 
 fn read(path: &str) -> String {

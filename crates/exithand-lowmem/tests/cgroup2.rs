@@ -1,0 +1,76 @@
+//! Limits and units of cgroup2, compared with `wait(2)` and with what the kernel counts.
+
+mod arena;
+
+use std::fs;
+
+use arena::run_until;
+use exithand_lowmem::config::Config;
+use exithand_testkit::{Actor, Cgroup, Hierarchy, Need, actor, need, run_isolated, test_name};
+
+/// The levels of a cgroup of 128 MiB; those of the machine are out of reach.
+const LEVELS: &str = "[levels]\nwarn = \"60% or 60M\"\nsoft = \"50% or 50M\"\nhard = \"50% or 50M\"\n\
+                      floor = \"5% or 8M\"\ntarget = \"60% or 60M\"\n";
+
+fn limited() -> Cgroup {
+    let cgroup = Cgroup::new(Hierarchy::V2).expect("make a cgroup");
+    cgroup.set("memory.max", "128M").expect("limit it");
+    cgroup
+}
+
+fn config(cgroup: &Cgroup, more: &str) -> Config {
+    let path = cgroup.path().display();
+    Config::parse(&format!("{LEVELS}{more}\n[[cgroup]]\npath = \"{path}\"\n")).expect("it is right")
+}
+
+/// An actor that lives in the cgroup before it takes any memory.
+fn inside(cgroup: &Cgroup, part: &[&str]) -> Actor {
+    let procs = cgroup.path().join("cgroup.procs").display().to_string();
+    actor(&[&["in-cgroup", &procs], part].concat())
+}
+
+/// How often the kernel itself killed somebody there.
+fn kernel_kills(cgroup: &Cgroup) -> String {
+    let events = fs::read_to_string(cgroup.path().join("memory.events")).expect("read it");
+    let line = events.lines().find_map(|it| it.strip_prefix("oom_kill "));
+    line.expect("the kernel counts them").to_owned()
+}
+
+#[test]
+fn the_hog_of_a_cgroup_dies_and_not_by_the_kernel() {
+    need!(Need::Cgroup2Memory);
+    run_isolated(test_name!(), || {
+        let cgroup = limited();
+        let outsider = actor(&["hold", "100"]);
+        let small = inside(&cgroup, &["hold", "10"]);
+        let mut hog = inside(&cgroup, &["hold", "80"]);
+        let told = run_until(&config(&cgroup, ""), "\"outcome\"", 1);
+        assert_eq!(hog.wait(), 9, "{told}");
+        assert!(told.contains("\"why\":\"cgroup-limit\""), "{told}");
+        assert_eq!(kernel_kills(&cgroup), "0");
+        for mut spared in [outsider, small] {
+            assert_eq!(spared.try_wait().expect("look"), None, "{told}");
+        }
+    });
+}
+
+#[test]
+fn a_unit_dies_as_one() {
+    need!(Need::Cgroup2Memory);
+    run_isolated(test_name!(), || {
+        let cgroup = limited();
+        cgroup.set("memory.oom.group", "1").expect("make it one");
+        let outsider = actor(&["hold", "40"]);
+        let sizes = ["15", "15", "60"];
+        let members = sizes.map(|mib| inside(&cgroup, &["hold", mib]));
+        let told = run_until(&config(&cgroup, ""), "\"outcome\"", 3);
+        for mut member in members {
+            assert_eq!(member.wait(), 9, "{told}");
+        }
+        assert_eq!(told.matches("\"event\":\"decision\"").count(), 1, "{told}");
+        assert!(told.contains("\"victims\":3"), "{told}");
+        assert_eq!(kernel_kills(&cgroup), "0");
+        let mut outsider = outsider;
+        assert_eq!(outsider.try_wait().expect("look"), None, "{told}");
+    });
+}
