@@ -63,7 +63,8 @@ fn a_unit_dies_as_one() {
         let outsider = actor(&["hold", "40"]);
         let sizes = ["15", "15", "60"];
         let members = sizes.map(|mib| inside(&cgroup, &["hold", mib]));
-        let told = run_until(&config(&cgroup, ""), "\"outcome\"", 3);
+        // Whoever is quick to die may be gone before it is held, and has no outcome of its own.
+        let told = run_until(&config(&cgroup, ""), "\"outcome\"", 1);
         for mut member in members {
             assert_eq!(member.wait(), 9, "{told}");
         }
