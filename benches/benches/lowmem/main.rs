@@ -18,7 +18,7 @@ mod scenario;
 use std::env;
 use std::process::{Command, Stdio};
 
-use exithand_benches::arena::{Killer, Run, head, play, row};
+use exithand_benches::arena::{Killer, Run, head, plain_available_mib, play, row, total_mib};
 use scenario::Scenario;
 
 /// Who can be compared where the machine is never short of memory.
@@ -62,20 +62,49 @@ fn outside() {
     println!(
         "then medians: ms that somebody waited for memory; the killer's CPU in ms, its switches, its PSS in KiB"
     );
+    let asked_for: Vec<Killer> = KILLERS
+        .into_iter()
+        .filter(|it| asked(&killers, it.word()) && is_there(*it))
+        .collect();
     println!("{}", head());
     for scenario in Scenario::ALL
         .into_iter()
         .filter(|it| asked(&scenarios, it.word()))
     {
-        for killer in KILLERS.into_iter().filter(|it| asked(&killers, it.word())) {
-            if !is_there(killer) {
-                continue;
+        let ballast = Ballast::below(scenario, victim_mib);
+        let mut results = vec![Vec::new(); asked_for.len()];
+        // In turns, so that what happens on the machine meanwhile happens to all.
+        for _ in 0..runs {
+            for (killer, results) in asked_for.iter().zip(&mut results) {
+                results.push(one_run(scenario, *killer, victim_mib));
             }
-            let results: Vec<Run> = (0..runs)
-                .map(|_| one_run(scenario, killer, victim_mib))
-                .collect();
-            println!("{}", row(scenario.title(), killer.word(), &results));
         }
+        drop(ballast);
+        for (killer, results) in asked_for.iter().zip(&results) {
+            println!("{}", row(scenario.title(), killer.word(), results));
+        }
+    }
+}
+
+/// Memory in no use, so that the level lies below half of the machine's: nohang takes no higher one.
+struct Ballast(Vec<u8>);
+
+impl Ballast {
+    /// Takes as much as is too much for a scenario.
+    fn below(scenario: Scenario, victim_mib: u64) -> Self {
+        let parts = scenario.parts(victim_mib).into_iter();
+        let taken: u64 = parts.map(|it| it.mib).sum();
+        let level = plain_available_mib() - taken - scenario.margin(victim_mib);
+        let highest = total_mib() / 100 * 48;
+        let mib = usize::try_from(level.saturating_sub(highest)).unwrap();
+        // Not zeros, for which no page would be taken.
+        Self(vec![1; mib << 20])
+    }
+}
+
+impl Drop for Ballast {
+    fn drop(&mut self) {
+        std::hint::black_box(&self.0);
     }
 }
 

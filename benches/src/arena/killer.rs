@@ -169,11 +169,12 @@ fn exithand_config(levels: &Levels) -> String {
             (Some(it), "floor") => format!("{}% or {mib}M", it.percent / 2),
             (Some(it), _) => format!("{}% or {mib}M", it.percent + more),
         };
-        text += &format!("{name} = \"{amount}\"\n");
+        text.extend([name, " = \"", &amount, "\"\n"]);
     }
     text += "[kill]\ngrace = \"1s\"\n";
     if let Some(cgroup) = cgroup {
-        text += &format!("[[cgroup]]\npath = \"{}\"\n", cgroup.directory.display());
+        let directory = cgroup.directory.display().to_string();
+        text.extend(["[[cgroup]]\npath = \"", &directory, "\"\n"]);
     }
     text
 }

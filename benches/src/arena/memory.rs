@@ -23,6 +23,11 @@ pub fn plain_available_mib() -> u64 {
     meminfo_mib("MemAvailable:")
 }
 
+/// All memory, in MiB.
+pub fn total_mib() -> u64 {
+    meminfo_mib("MemTotal:")
+}
+
 /// All swap, in MiB.
 pub fn swap_mib() -> u64 {
     meminfo_mib("SwapTotal:")

@@ -14,7 +14,9 @@ mod watch;
 
 pub use cost::{Cost, cost_of, stalled_us};
 pub use killer::{Killer, Levels, Limit, Running};
-pub use memory::{available_in_cgroup_mib, available_mib, plain_available_mib, swap_mib};
+pub use memory::{
+    available_in_cgroup_mib, available_mib, plain_available_mib, swap_mib, total_mib,
+};
 pub use part::{BYSTANDER, Manner, Part};
 pub use player::Player;
 pub use role::play;

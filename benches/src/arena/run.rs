@@ -33,9 +33,9 @@ impl Run {
     /// Judges a run in which `enough` deaths would have done.
     pub fn new(players: &[Player], seen: Seen, enough: u64) -> Self {
         let dead = |should: bool| {
-            let mut dead = players.iter().filter(|it| it.dead.is_some());
-            let count = dead.by_ref().filter(|it| it.part.should_die == should);
-            u64::try_from(count.count()).unwrap()
+            let dead = players.iter().filter(|it| it.dead.is_some());
+            let count = dead.filter(|it| it.part.should_die == should).count();
+            u64::try_from(count).unwrap()
         };
         let names = players.iter().filter(|it| it.dead.is_some());
         Self {

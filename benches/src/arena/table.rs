@@ -79,9 +79,12 @@ pub fn dead(runs: &[Run]) -> String {
         }
     }
     let several = ends.len() > 1;
-    let words = ends.into_iter().map(|(name, count)| match several {
-        true => format!("{name} ({count})"),
-        false => name,
+    let words = ends.into_iter().map(|(name, count)| {
+        if several {
+            format!("{name} ({count})")
+        } else {
+            name
+        }
     });
     words.collect::<Vec<_>>().join("; ")
 }

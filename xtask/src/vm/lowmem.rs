@@ -69,13 +69,17 @@ enum Swap {
 /// The programs that all guests have, by their names.
 struct Arena {
     init: PathBuf,
-    all: [(&'static str, PathBuf); 2],
+    all: [(&'static str, PathBuf); 3],
 }
 
 impl Arena {
     fn build() -> anyhow::Result<Self> {
-        let [init, command, arena] = programs::build_arena()?;
-        let all = [(programs::COMMAND, command), (programs::ARENA, arena)];
+        let [init, command, killer, arena] = programs::build_arena()?;
+        let all = [
+            (programs::COMMAND, command),
+            (programs::KILLER, killer),
+            (programs::ARENA, arena),
+        ];
         Ok(Self { init, all })
     }
 }

@@ -29,7 +29,7 @@ const STANDING_ALONE: &str = "-C target-feature=+crt-static";
 const INIT: &str = "exithand-vm-init";
 pub(super) const COMMAND: &str = "exithand";
 /// Built beside the command, and found there.
-const KILLER: &str = "exithand-lowmem";
+pub(super) const KILLER: &str = "exithand-lowmem";
 pub(super) const ACTOR: &str = "exithand-actor";
 pub(super) const CONFORMANCE: &str = "exithand-conformance";
 pub(super) const ARENA: &str = "exithand-arena";
@@ -105,9 +105,10 @@ pub(super) fn build_init() -> anyhow::Result<PathBuf> {
     Ok(init)
 }
 
-/// Builds the init, the command and the arena for low-memory killers.
-pub(super) fn build_arena() -> anyhow::Result<[PathBuf; 3]> {
-    build_each(&["-p", "exithand-benches"], [INIT, COMMAND, ARENA])
+/// Builds the init, the low-memory killer and the arena for such.
+pub(super) fn build_arena() -> anyhow::Result<[PathBuf; 4]> {
+    let names = [INIT, COMMAND, KILLER, ARENA];
+    build_each(&["-p", "exithand-benches"], names)
 }
 
 /// Builds these programs alone.

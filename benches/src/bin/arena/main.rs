@@ -114,8 +114,8 @@ fn inside(scenario: &str, killer: &str) -> Run {
         spare(Some(pid));
         settle(pid);
     }
-    let cost = || daemon.pid.map_or(Cost::default(), cost_of);
-    let (before, stalled) = (cost(), stalled_us());
+    let taken = || daemon.pid.map_or(Cost::default(), cost_of);
+    let (before, stalled) = (taken(), stalled_us());
     for player in &mut players {
         player.go();
     }
@@ -128,7 +128,7 @@ fn inside(scenario: &str, killer: &str) -> Run {
     let seen = watch(&mut players, left, &wanted);
     let run = Run {
         stalled_us: stalled_us() - stalled,
-        cost: cost().since(before),
+        cost: taken().since(before),
         by_kernel: stage.kernel_kills(),
         ..Run::new(&players, seen, u64::try_from(deaths).unwrap())
     };

@@ -1,7 +1,7 @@
 //! What happens in a machine of 512 MiB.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use exithand_benches::arena::{BYSTANDER, Limit, Part};
 
@@ -130,12 +130,12 @@ impl Scenario {
 }
 
 /// A hog and two others in one cgroup.
-fn members(cgroup: &PathBuf, grows_to: u64, all_should_die: bool) -> Vec<Part> {
+fn members(cgroup: &Path, grows_to: u64, all_should_die: bool) -> Vec<Part> {
     let member = Part {
         name: "member",
         mib: 20,
         should_die: all_should_die,
-        cgroup: Some(cgroup.clone()),
+        cgroup: Some(cgroup.to_owned()),
         ..BYSTANDER
     };
     let hog = Part {
