@@ -63,8 +63,7 @@ fn a_unit_dies_as_one() {
         let outsider = actor(&["hold", "40"]);
         let sizes = ["15", "15", "60"];
         let members = sizes.map(|mib| inside(&cgroup, &["hold", mib]));
-        // Whoever is quick to die may be gone before it is held, and has no outcome of its own.
-        let told = run_until(&config(&cgroup, ""), "\"outcome\"", 1);
+        let told = run_until(&config(&cgroup, ""), "\"outcome\"", 3);
         for mut member in members {
             assert_eq!(member.wait(), 9, "{told}");
         }
@@ -73,5 +72,23 @@ fn a_unit_dies_as_one() {
         assert_eq!(kernel_kills(&cgroup), "0");
         let mut outsider = outsider;
         assert_eq!(outsider.try_wait().expect("look"), None, "{told}");
+    });
+}
+
+#[test]
+fn a_unit_with_a_member_that_is_spared_loses_only_the_one_that_was_chosen() {
+    need!(Need::Cgroup2Memory, Need::Root);
+    run_isolated(test_name!(), || {
+        let cgroup = limited();
+        cgroup.set("memory.oom.group", "1").expect("make it one");
+        // Too small to be a candidate itself.
+        let mut spared = inside(&cgroup, &["hang"]);
+        let path = format!("/proc/{}/oom_score_adj", spared.pid());
+        fs::write(path, "-1000").expect("lower its oom_score_adj");
+        let mut hog = inside(&cgroup, &["hold", "80"]);
+        let told = run_until(&config(&cgroup, ""), "\"outcome\"", 1);
+        assert_eq!(hog.wait(), 9, "{told}");
+        assert!(told.contains("unit-spared"), "{told}");
+        assert_eq!(spared.try_wait().expect("look"), None, "{told}");
     });
 }

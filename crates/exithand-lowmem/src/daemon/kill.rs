@@ -60,9 +60,6 @@ impl Core {
         else {
             return false;
         };
-        if self.mode == Mode::Live && together == Together::Cgroup && means == Means::Kill {
-            scanner.kill_cgroup(index);
-        }
         scanner.table[index].spared = Some(Spared::InFlight);
         for member in &members[..count] {
             let Some(handle) = scanner.hold(settings, *member) else {
@@ -72,6 +69,10 @@ impl Core {
             if self.join(settings, sample, &candidate, handle, (means, number)) {
                 scanner.table[*member].spared = Some(Spared::InFlight);
             }
+        }
+        // Only now that all are held: it leaves nobody who was forked meanwhile.
+        if self.mode == Mode::Live && together == Together::Cgroup && means == Means::Kill {
+            scanner.kill_cgroup(index);
         }
         true
     }
@@ -125,7 +126,7 @@ impl Core {
             }
         }
         if victim.as_unit && victim.cgroup != 0 {
-            if let Some(count) = scanner.members(chosen.index, members) {
+            if let Some(count) = scanner.members(settings, chosen.index, members) {
                 return Some((Together::Cgroup, count));
             }
             self.lock().notice(

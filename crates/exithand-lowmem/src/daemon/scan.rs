@@ -241,7 +241,15 @@ impl Scanner {
 
     /// Finds the other members of a candidate's cgroup. `None` if one of them is spared: then the
     /// whole must not be killed.
-    pub(super) fn members(&mut self, index: usize, out: &mut [usize]) -> Option<usize> {
+    pub(super) fn members(
+        &mut self,
+        settings: &Settings,
+        index: usize,
+        out: &mut [usize],
+    ) -> Option<usize> {
+        if !self.all_may_die(settings, index) {
+            return None;
+        }
         let hash = self.table[index].cgroup;
         let mut count = 0;
         for other in 0..self.table.len() {
@@ -263,6 +271,27 @@ impl Scanner {
             }
         }
         Some(count)
+    }
+
+    /// Says whether no member of a candidate's cgroup is spared, those too small for the table
+    /// included.
+    fn all_may_die(&mut self, settings: &Settings, index: usize) -> bool {
+        let mut room = [0; 4096];
+        let number = self.table[index].identity.pid;
+        let pids = match (&self.unified, self.reader.cgroup(number)) {
+            (Some(unified), Some((path, _))) => unified.pids(path, &mut room),
+            _ => return true,
+        };
+        let Ok(pids) = pids else {
+            // Not known are those of cgroup1, which cannot be killed as one, and of too many.
+            return pids != Err(Errno::TOOBIG);
+        };
+        let numbers = pids.split(|byte| *byte == b'\n').filter_map(decimal);
+        numbers.into_iter().all(|number| {
+            let number = u32::try_from(number).unwrap_or(0);
+            let member = self.reader.read(settings, number, 0);
+            member.is_none_or(|it| matches!(it.spared, None | Some(Spared::InFlight)))
+        })
     }
 
     /// Has the kernel kill a candidate's whole cgroup, those who fork meanwhile included.
