@@ -39,6 +39,8 @@ enum What {
     Test(String),
     /// `need:KEY`: every test skipped for that reason.
     Need(String),
+    /// `chance:KEY`: tests may be skipped for that reason, and may not.
+    Chance(String),
 }
 
 /// One word of the `when` column.
@@ -125,7 +127,7 @@ pub(crate) fn faults(
     if coverage == Coverage::Everything {
         let tests = table.rows.iter().filter_map(|it| match &it.what {
             What::Test(test) => Some(test),
-            What::Need(_) => None,
+            What::Need(_) | What::Chance(_) => None,
         });
         let gone = tests.filter(|it| !ran.contains(*it));
         faults.extend(gone.map(|it| format!("{file}: no test {it}")));
@@ -138,7 +140,7 @@ impl Expectation {
     fn covers(&self, skip: &Skip) -> bool {
         match &self.what {
             What::Test(test) => skip.test == *test,
-            What::Need(need) => skip.reason == *need,
+            What::Need(reason) | What::Chance(reason) => skip.reason == *reason,
         }
     }
 
@@ -208,9 +210,10 @@ fn parse(file: &str, text: &str) -> anyhow::Result<Vec<Expectation>> {
     sources::policy_lines(text)
         .map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
             [what, when, why] => Ok(Expectation {
-                what: match what.strip_prefix("need:") {
-                    Some(need) => What::Need(need.to_owned()),
-                    None => What::Test(what.to_owned()),
+                what: match what.split_once(':') {
+                    Some(("need", reason)) => What::Need(reason.to_owned()),
+                    Some(("chance", reason)) => What::Chance(reason.to_owned()),
+                    _ => What::Test(what.to_owned()),
                 },
                 when: when
                     .split_whitespace()
@@ -351,6 +354,16 @@ mod tests {
         let found = judge("a\talways\twhy\n", "", &["a"], &machine("6.18", User::Root));
         assert_eq!(found.len(), 1);
         assert!(found[0].starts_with("a ran, while"), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_left_to_chance_may_be_skipped_or_not() {
+        let machine = machine("6.1", User::Root);
+        let table = "chance:late\tkernel<6.9\tit depends\n";
+        for skips in ["", "a\tlate\n"] {
+            assert!(judge(table, skips, &["a"], &machine).is_empty());
+        }
+        assert_eq!(judge(table, "a\tfuse\n", &["a"], &machine).len(), 1);
     }
 
     #[test]
