@@ -86,7 +86,7 @@ fn outside() {
     }
 }
 
-/// Memory in no use, so that the level lies below half of the machine's: nohang takes no higher one.
+/// Memory in no use, so that the level lies well below half of the machine's: nohang takes no higher one.
 struct Ballast(Vec<u8>);
 
 impl Ballast {
@@ -95,7 +95,7 @@ impl Ballast {
         let parts = scenario.parts(victim_mib).into_iter();
         let taken: u64 = parts.map(|it| it.mib).sum();
         let level = plain_available_mib() - taken - scenario.margin(victim_mib);
-        let highest = total_mib() / 100 * 48;
+        let highest = total_mib() / 100 * 38;
         let mib = usize::try_from(level.saturating_sub(highest)).unwrap();
         // Not zeros, for which no page would be taken.
         Self(vec![1; mib << 20])
