@@ -104,7 +104,14 @@ impl Ledger {
 
     /// Says whether this process is a victim already.
     pub fn contains(&self, identity: Identity) -> bool {
-        self.iter().any(|(_, victim)| victim.identity == identity)
+        self.find(identity).is_some()
+    }
+
+    /// Returns the slot of a process that is a victim.
+    pub fn find(&self, identity: Identity) -> Option<usize> {
+        let mut victims = self.iter();
+        let found = victims.find(|(_, victim)| victim.identity == identity);
+        found.map(|(slot, _)| slot)
     }
 
     /// Returns the victim in a slot.

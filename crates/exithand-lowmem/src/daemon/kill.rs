@@ -273,11 +273,13 @@ impl Core {
         let settings = Arc::clone(&state.settings);
         let sample = state.last_sample;
         let mut from = 0;
+        // It is the same memory, which comes back once, with the last of them.
+        let (mut bearer, mut comes_back) = (slot, true);
         while let Some(index) = scanner.find_sharer(victim.identity.pid, from) {
             from = index + 1;
             if scanner.table[index].spared.is_some() {
                 let spared = scanner.table[index];
-                state.ledger.expect_nothing(slot);
+                comes_back = false;
                 state.notice(
                     sample.at,
                     Notice::SharedWithSpared,
@@ -290,12 +292,16 @@ impl Core {
                 continue;
             };
             let mut sharer = scanner.table[index];
-            // It is the same memory, which comes back once.
-            sharer.memory_bytes = 0;
+            sharer.memory_bytes = victim.owed_bytes();
             let decision = (Means::Kill, victim.decision);
             if self.enter(state, &settings, &sample, &sharer, handle, decision) {
                 scanner.table[index].spared = Some(Spared::InFlight);
+                state.ledger.expect_nothing(bearer);
+                bearer = state.ledger.find(sharer.identity).unwrap_or(bearer);
             }
+        }
+        if !comes_back {
+            state.ledger.expect_nothing(bearer);
         }
         if let Some(held) = state.held[slot].as_mut() {
             held.retry_after(super::clock::now());
