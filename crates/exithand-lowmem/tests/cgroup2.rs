@@ -4,9 +4,8 @@ mod arena;
 
 use std::fs;
 
-use arena::run_until;
-use exithand_lowmem::config::Config;
-use exithand_testkit::{Actor, Cgroup, Hierarchy, Need, actor, need, run_isolated, test_name};
+use arena::{inside, run_until, watching};
+use exithand_testkit::{Cgroup, Hierarchy, Need, actor, need, run_isolated, test_name};
 
 /// The levels of a cgroup of 128 MiB; those of the machine are out of reach.
 const LEVELS: &str = "[levels]\nwarn = \"60% or 60M\"\nsoft = \"50% or 50M\"\nhard = \"50% or 50M\"\n\
@@ -16,17 +15,6 @@ fn limited() -> Cgroup {
     let cgroup = Cgroup::new(Hierarchy::V2).expect("make a cgroup");
     cgroup.set("memory.max", "128M").expect("limit it");
     cgroup
-}
-
-fn config(cgroup: &Cgroup, more: &str) -> Config {
-    let path = cgroup.path().display();
-    Config::parse(&format!("{LEVELS}{more}\n[[cgroup]]\npath = \"{path}\"\n")).expect("it is right")
-}
-
-/// An actor that lives in the cgroup before it takes any memory.
-fn inside(cgroup: &Cgroup, part: &[&str]) -> Actor {
-    let procs = cgroup.path().join("cgroup.procs").display().to_string();
-    actor(&[&["in-cgroup", &procs], part].concat())
 }
 
 /// How often the kernel itself killed somebody there.
@@ -44,7 +32,7 @@ fn the_hog_of_a_cgroup_dies_and_not_by_the_kernel() {
         let outsider = actor(&["hold", "100"]);
         let small = inside(&cgroup, &["hold", "10"]);
         let mut hog = inside(&cgroup, &["hold", "80"]);
-        let told = run_until(&config(&cgroup, ""), "\"outcome\"", 1);
+        let told = run_until(&watching(&cgroup, LEVELS), "\"outcome\"", 1);
         assert_eq!(hog.wait(), 9, "{told}");
         assert!(told.contains("\"why\":\"cgroup-limit\""), "{told}");
         assert_eq!(kernel_kills(&cgroup), "0");
@@ -63,7 +51,7 @@ fn a_unit_dies_as_one() {
         let outsider = actor(&["hold", "40"]);
         let sizes = ["15", "15", "60"];
         let members = sizes.map(|mib| inside(&cgroup, &["hold", mib]));
-        let told = run_until(&config(&cgroup, ""), "\"outcome\"", 3);
+        let told = run_until(&watching(&cgroup, LEVELS), "\"outcome\"", 3);
         for mut member in members {
             assert_eq!(member.wait(), 9, "{told}");
         }
@@ -86,7 +74,7 @@ fn a_unit_with_a_member_that_is_spared_loses_only_the_one_that_was_chosen() {
         let path = format!("/proc/{}/oom_score_adj", spared.pid());
         fs::write(path, "-1000").expect("lower its oom_score_adj");
         let mut hog = inside(&cgroup, &["hold", "80"]);
-        let told = run_until(&config(&cgroup, ""), "\"outcome\"", 1);
+        let told = run_until(&watching(&cgroup, LEVELS), "\"outcome\"", 1);
         assert_eq!(hog.wait(), 9, "{told}");
         assert!(told.contains("unit-spared"), "{told}");
         assert_eq!(spared.try_wait().expect("look"), None, "{told}");

@@ -158,8 +158,13 @@ pub fn memory_cgroup() -> Cgroup {
 
 /// A configuration that watches it.
 pub fn config(cgroup: &Cgroup, more: &str) -> Config {
+    watching(cgroup, &format!("{LEVELS}{more}"))
+}
+
+/// A configuration that watches a cgroup, and is else as `text` says.
+pub fn watching(cgroup: &Cgroup, text: &str) -> Config {
     let path = cgroup.path().display();
-    Config::parse(&format!("{LEVELS}{more}\n[[cgroup]]\npath = \"{path}\"\n")).expect("it is right")
+    Config::parse(&format!("{text}\n[[cgroup]]\npath = \"{path}\"\n")).expect("it is right")
 }
 
 /// An actor that lives in the cgroup before it takes any memory.
