@@ -9,6 +9,7 @@ mod eyes;
 mod files;
 mod identity;
 mod kill;
+mod lacking;
 mod pressure;
 mod protect;
 mod reader;
@@ -175,7 +176,7 @@ impl Daemon {
         let (shared, epoll, number, how) = machine(0);
         let core = Core::new(Settings::new(config, total), shared, epoll, number, how);
         let core = Arc::new(core);
-        let degraded = lacking(&eyes, &scanner);
+        let degraded = lacking::lacking(&eyes, &scanner);
         let watchdog = Watchdog::start(
             Arc::clone(&core),
             Eyes::of_machine(config.psi_window).map_err(failed("open /proc"))?,
@@ -455,31 +456,6 @@ impl Daemon {
     pub fn begin_heartbeat(&mut self) {
         self.beat();
     }
-}
-
-/// Says what this machine, or this user on it, lacks, and what would help.
-fn lacking(eyes: &Eyes, scanner: &Scanner) -> Vec<String> {
-    let mut degraded = Vec::new();
-    if !scanner.sees_cgroups() {
-        degraded.push(
-            "cgroup2 is not mounted: cgroups that are to die as one, or ask to be spared, are \
-             not seen"
-                .to_owned(),
-        );
-    }
-    if !rustix::process::geteuid().is_root() {
-        degraded.push(format!(
-            "only processes of uid {} are watched over: run as root for all",
-            rustix::process::geteuid().as_raw()
-        ));
-    }
-    if !eyes.sees_pressure() {
-        degraded.push(
-            "the kernel tells no pressure: levels are looked at by the clock (boot with psi=1)"
-                .to_owned(),
-        );
-    }
-    degraded
 }
 
 fn open_metrics(config: &Config) -> Result<Option<std::fs::File>, StartError> {
