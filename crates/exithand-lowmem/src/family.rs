@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::candidate::{Candidate, Spared};
 use crate::decide::Why;
-use crate::limit::Limiter;
 
 /// How many generations are looked at.
 pub(crate) const GENERATIONS: usize = 32;
@@ -30,20 +29,20 @@ pub enum Turn {
     },
 }
 
-/// Says who dies if `candidates[chosen]` would have to, and whether it is killed again and again.
+/// Says who dies if `candidates[chosen]` would have to, which is left alone until `left_alone`, if it is.
 pub fn turn(
     candidates: &[Candidate],
     chosen: usize,
-    limiter: &Limiter,
+    left_alone: Option<Duration>,
     why: Why,
-    now: Duration,
 ) -> Turn {
-    let until = limiter.left_alone(candidates[chosen].name, now);
-    match (until, head(candidates, chosen)) {
-        (None, _) => Turn::Chosen,
-        (Some(_), Some(head)) => Turn::Family { head },
-        (Some(_), None) if why == Why::Floor => Turn::Chosen,
-        (Some(until), None) => Turn::Nobody { until },
+    let Some(until) = left_alone else {
+        return Turn::Chosen;
+    };
+    match head(candidates, chosen) {
+        Some(head) => Turn::Family { head },
+        None if why == Why::Floor => Turn::Chosen,
+        None => Turn::Nobody { until },
     }
 }
 
@@ -90,7 +89,7 @@ mod tests {
     use crate::candidate::Spared;
     use crate::choose::tests::process;
     use crate::config::Config;
-    use crate::limit::Kill;
+    use crate::limit::{Kill, Limiter};
     use crate::name::Name;
     use crate::policy::Policy;
 
@@ -123,7 +122,9 @@ mod tests {
         let now = Duration::from_secs(9);
         let mut limiter = Limiter::default();
         let bomb = bomb();
-        let turn = |limiter: &Limiter, of, why| turn(&bomb, of, limiter, why, now);
+        let turn = |limiter: &Limiter, of: usize, why| {
+            turn(&bomb, of, limiter.left_alone(bomb[of].name, now), why)
+        };
         assert_eq!(turn(&limiter, 2, Why::LowMemory), Turn::Chosen);
         for mark in 1..=3 {
             let (name, newest) = (bomb[2].name, mark);

@@ -120,7 +120,8 @@ pub fn simulate(
                 break;
             };
             let at = snapshot.sample.at;
-            let head = match turn(&snapshot.candidates, chosen, &limiter, why, at) {
+            let left_alone = limiter.left_alone(snapshot.candidates[chosen].name, at);
+            let head = match turn(&snapshot.candidates, chosen, left_alone, why) {
                 Turn::Chosen => None,
                 Turn::Family { head } => Some(head),
                 Turn::Nobody { .. } => break,

@@ -19,6 +19,15 @@ use crate::limit::Kill;
 use crate::reading::TermHandling;
 use crate::record::{Decision, Event, Mode, Notice, Together};
 
+/// What those who die by one decision have in common.
+#[derive(Debug, Clone, Copy)]
+struct Sentence {
+    /// The number of the decision.
+    decision: u64,
+    means: Means,
+    why: Why,
+}
+
 impl Core {
     /// Kills whoever the rule chooses; says whether there was somebody.
     pub(super) fn kill(
@@ -28,7 +37,6 @@ impl Core {
         sample: &Sample,
         (why, need, means): (Why, Need, Means),
     ) -> bool {
-        self.lock().why = why;
         self.mark_in_flight(scanner);
         let Some(mut chosen) = scanner.choose(settings, &need) else {
             self.lock().say_once(sample.at, Notice::NobodyToKill);
@@ -56,8 +64,7 @@ impl Core {
         );
         let newest = newest_mark(&scanner.table);
         let Chosen { index, handle, .. } = chosen;
-        let Some(number) = self.admit(settings, sample, &victim, handle, (means, newest), event)
-        else {
+        let Some(sentence) = self.admit(settings, sample, &victim, handle, newest, event) else {
             return false;
         };
         scanner.table[index].spared = Some(Spared::InFlight);
@@ -66,7 +73,7 @@ impl Core {
                 continue;
             };
             let candidate = scanner.table[*member];
-            if self.join(settings, sample, &candidate, handle, (means, number)) {
+            if self.join(settings, sample, &candidate, handle, sentence) {
                 scanner.table[*member].spared = Some(Spared::InFlight);
             }
         }
@@ -98,19 +105,11 @@ impl Core {
         members: &mut [usize],
     ) -> Option<(Together, usize)> {
         let victim = scanner.table[chosen.index];
-        if self
-            .lock()
-            .limiter
-            .left_alone(victim.name, sample.at)
-            .is_some()
-        {
+        let left_alone = self.lock().limiter.left_alone(victim.name, sample.at);
+        if left_alone.is_some() {
             scanner.add_ancestors(settings, chosen.index);
         }
-        let turn = {
-            let limiter = &self.lock().limiter;
-            turn(&scanner.table, chosen.index, limiter, why, sample.at)
-        };
-        match turn {
+        match turn(&scanner.table, chosen.index, left_alone, why) {
             Turn::Chosen => {}
             Turn::Family { head } => {
                 // One that is gone by now starts nobody any more.
@@ -139,7 +138,7 @@ impl Core {
         Some((Together::Process, 0))
     }
 
-    /// Enters a victim of a new decision and has it signalled. Returns the number of the decision;
+    /// Enters a victim of a new decision and has it signalled. Returns what holds for all of them;
     /// `None` if nobody has to die any more.
     fn admit(
         &self,
@@ -147,9 +146,9 @@ impl Core {
         sample: &Sample,
         victim: &Candidate,
         handle: ExitHandle,
-        (means, newest): (Means, u64),
+        newest: u64,
         mut event: Decision,
-    ) -> Option<u64> {
+    ) -> Option<Sentence> {
         let mut state = self.lock();
         let state = &mut *state;
         // The watchdog, or the loop, may have been quicker.
@@ -157,12 +156,16 @@ impl Core {
         if !matches!(verdict, Verdict::Kill { .. }) {
             return None;
         }
-        let number = state.decisions + 1;
+        let sentence = Sentence {
+            decision: state.decisions + 1,
+            means: event.means,
+            why: event.why,
+        };
         let owed_bytes = state.ledger.owed_bytes();
-        if !self.enter(state, settings, sample, victim, handle, (means, number)) {
+        if !self.enter(state, settings, sample, victim, handle, sentence) {
             return None;
         }
-        state.decisions = number;
+        state.decisions = sentence.decision;
         let kill = Kill {
             name: victim.name,
             mark: victim.identity.mark,
@@ -173,7 +176,7 @@ impl Core {
             state.limiter.forgive(victim.name);
             backoff = None;
         }
-        event.decision = number;
+        event.decision = sentence.decision;
         event.owed_bytes = owed_bytes;
         state.tell(sample.at, &Event::Decision(event));
         if backoff.is_some() {
@@ -184,7 +187,7 @@ impl Core {
                 victim.name,
             );
         }
-        Some(number)
+        Some(sentence)
     }
 
     /// Enters another victim of a decision.
@@ -194,10 +197,10 @@ impl Core {
         sample: &Sample,
         victim: &Candidate,
         handle: ExitHandle,
-        decision: (Means, u64),
+        sentence: Sentence,
     ) -> bool {
         let mut state = self.lock();
-        self.enter(&mut state, settings, sample, victim, handle, decision)
+        self.enter(&mut state, settings, sample, victim, handle, sentence)
     }
 
     fn enter(
@@ -207,7 +210,11 @@ impl Core {
         sample: &Sample,
         victim: &Candidate,
         handle: ExitHandle,
-        (means, decision): (Means, u64),
+        Sentence {
+            decision,
+            means,
+            why,
+        }: Sentence,
     ) -> bool {
         let now = super::clock::now();
         let begins = match means {
@@ -239,7 +246,7 @@ impl Core {
         };
         let job = handle.try_clone();
         self.watch.victim(self.scope, slot, &handle);
-        state.held[slot] = Some(Held::new(handle, sample.available_bytes, state.why));
+        state.held[slot] = Some(Held::new(handle, sample.available_bytes, why));
         state.kills += 1;
         if self.mode == Mode::Live {
             match job {
@@ -250,7 +257,7 @@ impl Core {
                         identity,
                         handle,
                         signal: Some(signal),
-                        why: state.why,
+                        why,
                         then,
                     };
                     self.reapers.give(job);
@@ -272,6 +279,14 @@ impl Core {
     ) {
         let settings = Arc::clone(&state.settings);
         let sample = state.last_sample;
+        let Some(why) = state.held[slot].as_ref().map(|held| held.why) else {
+            return;
+        };
+        let sentence = Sentence {
+            decision: victim.decision,
+            means: Means::Kill,
+            why,
+        };
         let mut from = 0;
         // It is the same memory, which comes back once, with the last of them.
         let (mut bearer, mut comes_back) = (slot, true);
@@ -293,8 +308,7 @@ impl Core {
             };
             let mut sharer = scanner.table[index];
             sharer.memory_bytes = victim.owed_bytes();
-            let decision = (Means::Kill, victim.decision);
-            if self.enter(state, &settings, &sample, &sharer, handle, decision) {
+            if self.enter(state, &settings, &sample, &sharer, handle, sentence) {
                 scanner.table[index].spared = Some(Spared::InFlight);
                 state.ledger.expect_nothing(bearer);
                 bearer = state.ledger.find(sharer.identity).unwrap_or(bearer);

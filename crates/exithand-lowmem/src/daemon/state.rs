@@ -76,8 +76,6 @@ pub(super) struct State {
     pub(super) said: [Option<Notice>; 4],
     pub(super) last_sample: Sample,
     pub(super) held_until: Option<Duration>,
-    /// Why somebody has to die now.
-    pub(super) why: Why,
 }
 
 impl State {
@@ -98,7 +96,6 @@ impl State {
             said: [None; 4],
             last_sample: Sample::default(),
             held_until: None,
-            why: Why::LowMemory,
         }
     }
 
