@@ -13,7 +13,7 @@ use super::scope::Scope;
 use crate::candidate::Identity;
 use crate::decide::Why;
 use crate::ledger::ROOM;
-use crate::level::Levels;
+use crate::level::{Amount, Levels};
 use crate::record::Mode;
 
 /// So much is missing in the rehearsal: little enough for almost anybody to be worth it.
@@ -32,6 +32,8 @@ pub(super) fn rehearse(scope: &mut Scope) -> Core {
         floor_bytes: low,
         target_bytes: low,
     };
+    // Free swap would have nobody die.
+    settings.policy.tuning.swap_low = Amount::bytes(u64::MAX);
     let core = scope.core.apart(settings, Mode::DryRun);
     core.round(&mut scope.eyes, &mut scope.scanner);
     for slot in 0..ROOM {
@@ -64,6 +66,36 @@ fn release_own(reapers: &Reapers) {
             signal: None,
             why: Why::LowMemory,
             then: Then::Release,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use exithand_testkit::{FakeMemory, actor, run_isolated, test_name};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::daemon::{Daemon, Format, Options};
+
+    #[test]
+    fn somebody_is_chosen_in_it_though_there_is_swap() {
+        run_isolated(test_name!(), || {
+            let mut memory = FakeMemory::new(8000).expect("pretend to have memory");
+            memory.set_swap_free(4000);
+            let mut victim = actor(&["hold", "100"]);
+            let options = Options {
+                mode: Mode::Live,
+                out: std::fs::File::create("/dev/null").expect("open it").into(),
+                format: Format::Json,
+                helper: None,
+                heartbeat: None,
+                reload: Box::new(|| Ok(Config::default())),
+            };
+            let mut daemon = Daemon::start(&Config::default(), options).expect("start the killer");
+            let rehearsed = rehearse(&mut daemon.scopes[0]);
+            assert_eq!(rehearsed.lock().kills, 1, "{rehearsed:?}");
+            assert_eq!(victim.try_wait().expect("look"), None, "it was a rehearsal");
         });
     }
 }
