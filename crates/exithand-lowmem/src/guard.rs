@@ -50,6 +50,16 @@ fn below_warn(policy: &Policy, sample: &Sample) -> Duration {
     time(headroom / 2 + margin / 2, fill).clamp(SHORTEST, BELOW_WARN)
 }
 
+/// Says whether somebody may die `wait` later than now: memory is not nearly gone by then.
+pub fn can_wait(policy: &Policy, sample: &Sample, wait: Duration) -> bool {
+    let headroom = sample
+        .available_bytes
+        .saturating_sub(policy.levels.floor_bytes);
+    let fill = sample.fill_bytes.clamp(QUIET_FILL_BYTES, MOST_FILL_BYTES);
+    // The rate is that of a while ago, so it may be higher now.
+    time(headroom, fill) >= 2 * wait
+}
+
 fn time(bytes: u64, rate_bytes: u64) -> Duration {
     Duration::from_millis(bytes.saturating_mul(1000) / rate_bytes.max(1))
 }

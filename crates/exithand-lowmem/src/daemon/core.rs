@@ -8,18 +8,17 @@ use exithand::Signal;
 use super::Settings;
 use super::eyes::Eyes;
 use super::reaper::{Job, Reapers, Report, Then};
-use super::scan::Scanner;
+use super::scan::{APART, Scanner};
 use super::state::{Held, State};
 use super::watch::Watch;
 use crate::decide::{Sample, Verdict, Why, decide, effective_bytes, level};
+use crate::guard;
 use crate::ledger::ROOM;
 use crate::level::Level;
 use crate::record::{Event, LevelChange, Mode, Notice, Outcome, Release};
 
 /// The most decisions in one round.
 const DECISIONS: usize = 16;
-/// How long after the last scan processes are read again to decide once more.
-const FRESH: Duration = Duration::from_millis(50);
 
 /// The shared half of one watched memory: the machine's, or a cgroup's.
 #[derive(Debug)]
@@ -76,7 +75,10 @@ impl Core {
             let verdict = decide(&settings.policy, &sample, &state.ledger, &state.limiter);
             state.held_until = None;
             match verdict {
-                Verdict::Rest => return,
+                Verdict::Rest => {
+                    state.second_look = None;
+                    return;
+                }
                 Verdict::Held { until } => {
                     state.held_until = Some(until);
                     state.say_once(now, Notice::RateLimit);
@@ -85,11 +87,14 @@ impl Core {
                 Verdict::Escalate { slot } => self.escalate(&mut state, slot, now),
                 Verdict::Kill { why, need, means } => {
                     drop(state);
-                    let fresh = |at: Duration| now.saturating_sub(at) < FRESH;
+                    let fresh = |at: Duration| now.saturating_sub(at) < APART;
                     if !is_fresh && !scanner.scanned_at().is_some_and(fresh) {
                         scanner.scan(&settings, now);
                     }
                     is_fresh = true;
+                    if self.looks_again(&settings, &sample, scanner, why) {
+                        return;
+                    }
                     let why = self.cgroup.unwrap_or(why);
                     if !self.kill(&settings, scanner, &sample, (why, need, means)) {
                         return;
@@ -97,6 +102,32 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Says whether processes are to be looked at once more, a little later, before somebody dies:
+    /// memory fell so fast that it is not known who grows, and there is time to find out.
+    fn looks_again(
+        &self,
+        settings: &Settings,
+        sample: &Sample,
+        scanner: &Scanner,
+        why: Why,
+    ) -> bool {
+        if why == Why::Floor
+            || scanner.tells_growth(sample.at)
+            || !guard::can_wait(&settings.policy, sample, APART)
+        {
+            return false;
+        }
+        let mut state = self.lock();
+        let at = *state
+            .second_look
+            .get_or_insert(sample.at.saturating_add(APART));
+        if at <= sample.at {
+            return false;
+        }
+        state.held_until = Some(at);
+        true
     }
 
     /// Returns the amount of memory below which it is worth a closer look.
@@ -286,5 +317,69 @@ fn keep_growth(settings: &Settings, sample: &Sample, scanner: &mut Scanner) {
     let stale = |at: Duration| sample.at.saturating_sub(at) >= Duration::from_secs(1);
     if low && scanner.scanned_at().is_none_or(stale) {
         scanner.scan(settings, sample.at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use exithand_testkit::{Actor, FakeMemory, actor, run_isolated, test_name};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::daemon::scan::ROOM as CANDIDATES;
+
+    /// Waits until a core wants to look again.
+    fn sleep_until_due(core: &Core) {
+        let due = core.next_due().expect("it wants to look again");
+        std::thread::sleep(due.saturating_sub(super::super::clock::now()));
+    }
+
+    fn is_victim(core: &Core, actor: &Actor) -> bool {
+        let pid = u32::try_from(actor.pid().as_raw_nonzero().get()).expect("pids are positive");
+        let state = core.lock();
+        state.ledger.iter().any(|(_, it)| it.identity.pid == pid)
+    }
+
+    fn core(config: &str) -> Core {
+        let config = Config::parse(config).expect("it is right");
+        let settings = Settings::new(&config, 16 << 30);
+        let reapers = Reapers::start().expect("start threads");
+        let watch = Watch::new().expect("make an epoll");
+        Core::new(settings, reapers, Arc::new(watch), 0, Mode::DryRun)
+    }
+
+    const BELOW_500: &str = "[levels]\nwarn = \"550M\"\nsoft = \"500M\"\nhard = \"500M\"\n\
+                             floor = \"100M\"\ntarget = \"550M\"\n";
+
+    #[test]
+    fn where_memory_fell_between_two_looks_whoever_grows_is_found_out_before_somebody_dies() {
+        run_isolated(test_name!(), || {
+            let mut memory = FakeMemory::new(480).expect("pretend to be short of memory");
+            let core = core(BELOW_500);
+            let mut eyes = Eyes::of_machine(Duration::from_secs(1)).expect("open /proc");
+            let mut scanner = Scanner::new(None, CANDIDATES).expect("open pidfds");
+            let bystander = actor(&["hold", "100"]);
+            core.round(&mut eyes, &mut scanner);
+            assert!(!is_victim(&core, &bystander), "nobody is known to grow");
+            let bomb = actor(&["hold", "90"]);
+            memory.set_available(420);
+            sleep_until_due(&core);
+            core.round(&mut eyes, &mut scanner);
+            assert!(is_victim(&core, &bomb), "{:?}", scanner.table);
+            assert!(!is_victim(&core, &bystander));
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_another_look_where_memory_is_nearly_gone() {
+        run_isolated(test_name!(), || {
+            let _low = FakeMemory::new(110).expect("pretend to be short of memory");
+            let core = core(BELOW_500);
+            let mut eyes = Eyes::of_machine(Duration::from_secs(1)).expect("open /proc");
+            let mut scanner = Scanner::new(None, CANDIDATES).expect("open pidfds");
+            let victim = actor(&["hold", "100"]);
+            core.round(&mut eyes, &mut scanner);
+            assert!(is_victim(&core, &victim));
+        });
     }
 }

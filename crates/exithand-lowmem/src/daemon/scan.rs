@@ -24,8 +24,10 @@ pub(super) const ROOM: usize = 1024;
 pub(super) const SMALL_ROOM: usize = 128;
 /// How often another finalist is looked at.
 const FINALISTS: usize = 8;
-/// Growth is told from scans at least so far apart.
-const APART: Duration = Duration::from_millis(50);
+/// Growth is told from scans at least so far apart, and a scan is good for a decision as long.
+pub(super) const APART: Duration = Duration::from_millis(50);
+/// Growth since longer ago does not tell who grows now.
+const TELLING: Duration = Duration::from_secs(2);
 
 /// Reads processes into a table that never grows.
 #[derive(Debug)]
@@ -126,6 +128,12 @@ impl Scanner {
         self.before
             .sort_unstable_by_key(|(identity, _)| identity.pid);
         self.before_at = Some(at);
+    }
+
+    /// Says whether the last scan tells who grows now: there is one a little older to compare with.
+    pub(super) fn tells_growth(&self, now: Duration) -> bool {
+        let recent = |at: Duration| now.saturating_sub(at) <= TELLING;
+        self.before_at.is_some_and(recent)
     }
 
     /// Forgets what was read, and what was found out about it.

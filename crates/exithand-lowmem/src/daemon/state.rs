@@ -76,6 +76,8 @@ pub(super) struct State {
     pub(super) said: [Option<Notice>; 4],
     pub(super) last_sample: Sample,
     pub(super) held_until: Option<Duration>,
+    /// When processes are looked at again before somebody dies, as it is not known who grows.
+    pub(super) second_look: Option<Duration>,
 }
 
 impl State {
@@ -96,6 +98,7 @@ impl State {
             said: [None; 4],
             last_sample: Sample::default(),
             held_until: None,
+            second_look: None,
         }
     }
 

@@ -64,7 +64,9 @@ impl Watchdog {
                 core.lock().say_once(now(), Notice::Stalled);
                 core.round(&mut eyes, &mut scanner);
                 // Until the loop stops it.
-                ignore(shared.set(Some(now().saturating_add(PATIENCE))));
+                let patience = now().saturating_add(PATIENCE);
+                let due = core.next_due().map_or(patience, |due| due.min(patience));
+                ignore(shared.set(Some(due)));
             }
         })?;
         // A thread takes memory while it begins.
