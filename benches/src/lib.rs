@@ -20,6 +20,6 @@ mod wake;
 
 pub use processes::{Children, Crowd, Spawner, Strangers, storm};
 pub use rounds::{cpu_time, in_turns, median, now, raise_descriptor_limit};
-pub use sys::{CountingAllocator, allocated_bytes, share_memory};
+pub use sys::{CountingAllocator, allocated_bytes};
 pub use table::{Goal, Table};
 pub use wake::{bare_end, bare_open, bare_reap, one_wake};

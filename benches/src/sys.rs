@@ -1,8 +1,11 @@
 //! The calls that need `unsafe`.
-#![expect(unsafe_code, reason = "fork, shared memory, an allocator that counts")]
+#![expect(
+    unsafe_code,
+    reason = "fork, memory that a child shares, an allocator that counts"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::os::fd::OwnedFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,38 +18,6 @@ use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 unsafe extern "C" {
     fn fork() -> c_int;
     fn _exit(status: c_int) -> !;
-    fn clone(
-        child: extern "C" fn(*mut c_void) -> c_int,
-        stack: *mut c_void,
-        flags: c_int,
-        argument: *mut c_void,
-        ...
-    ) -> c_int;
-    fn pause() -> c_int;
-}
-
-/// As in `<sched.h>` and `<signal.h>`.
-const CLONE_VM: c_int = 0x100;
-const SIGCHLD: c_int = 17;
-const STACK: usize = 64 << 10;
-
-/// Starts a process that shares this one's memory, is no thread of it, and waits to be killed.
-pub fn share_memory() {
-    extern "C" fn wait_for_ever(_: *mut c_void) -> c_int {
-        loop {
-            // SAFETY: takes nothing, and touches nothing but the stack.
-            unsafe { pause() };
-        }
-    }
-    let stack = vec![0_u8; STACK].leak();
-    // SAFETY: the stack grows down from its end, is aligned there to more than 16 bytes' worth once
-    // rounded, is never given back, and the child makes nothing but system calls on it.
-    let pid = unsafe {
-        let end = stack.as_mut_ptr().add(STACK);
-        let end = end.sub(end.addr() % 16).cast();
-        clone(wait_for_ever, end, CLONE_VM | SIGCHLD, ptr::null_mut())
-    };
-    assert!(pid > 0, "clone: {}", std::io::Error::last_os_error());
 }
 
 /// Forks a child that runs `child`, which must make nothing but system calls, and then exits with

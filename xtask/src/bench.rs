@@ -41,6 +41,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
             ref all => bail!("no such benchmark; there are: {}", all.join(", ")),
         }
     }
+    // Some run the commands, which would else be measured as they were built last.
+    let commands = ["build", "--release", "--bins", "-p", "exithand-cli"];
+    if !cargo::status(&mut cargo::command(commands))?.success() {
+        bail!("the commands do not build");
+    }
     let mut broken = Vec::new();
     for Bench { package, name } in benches {
         println!("\n{package}: {name}");

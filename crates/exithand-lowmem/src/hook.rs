@@ -3,9 +3,11 @@
 //! bounded time; what the pipe cannot hold is not run.
 
 use std::io::{self, BufRead, Write};
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 
 use exithand::{Deadline, ExitHandle, Until};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -88,6 +90,7 @@ fn run(words: &[String], record: &str, hooks: &Hooks) -> io::Result<()> {
         .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
+        .process_group(0)
         .spawn()?;
     if let Some(mut input) = child.stdin.take() {
         // A record fits into the pipe, and a program that does not read it is content without.
@@ -96,7 +99,7 @@ fn run(words: &[String], record: &str, hooks: &Hooks) -> io::Result<()> {
     let handle = ExitHandle::from_child(&child)?;
     let ended = handle.wait(Until::Ended, Deadline::after(hooks.timeout))?;
     if ended.is_none() {
-        child.kill()?;
+        kill_group(&child)?;
         child.wait()?;
         return Err(io::Error::other(format!(
             "killed after {:?}: make it quicker, or hook.timeout longer",
@@ -111,9 +114,23 @@ fn run(words: &[String], record: &str, hooks: &Hooks) -> io::Result<()> {
     }
 }
 
+/// Kills a child that leads a group, and those that it started, unless they left the group.
+fn kill_group(child: &Child) -> rustix::io::Result<()> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the child is not reaped yet, so the number is that of its group"
+    )]
+    kill_process_group(Pid::from_child(child), Signal::KILL)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::Read;
     use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
 
     use super::*;
 
@@ -152,6 +169,31 @@ mod tests {
         };
         let said = served(&hooks, "{\"event\":\"level\",\"level\":\"warn\"}\n");
         assert!(said.contains("killed after 50ms"), "{said}");
+    }
+
+    #[test]
+    fn what_a_hook_that_hangs_has_started_dies_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("held");
+        mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+        let held = open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+        let script = format!("(echo begun; exec sleep 600) > {} & wait", path.display());
+        let hooks = Hooks {
+            warn: shell(&script),
+            timeout: Duration::from_secs(1),
+            ..Hooks::default()
+        };
+        served(&hooks, "{\"event\":\"level\",\"level\":\"warn\"}\n");
+        // Writable by nobody any more: whoever wrote is gone.
+        let mut fds = [PollFd::new(&held, PollFlags::empty())];
+        let longest = Timespec {
+            tv_sec: 10,
+            tv_nsec: 0,
+        };
+        assert_eq!(poll(&mut fds, Some(&longest)), Ok(1), "it still runs");
+        let mut said = String::new();
+        File::from(held).read_to_string(&mut said).unwrap();
+        assert_eq!(said, "begun\n");
     }
 
     #[test]

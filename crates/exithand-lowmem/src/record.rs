@@ -233,10 +233,21 @@ pub enum Event {
 pub const LINE_ROOM: usize = 4096;
 
 /// Writes `event` as one line of JSON into `room`, without allocation; `None` if it is too long.
-pub fn json<'a>(event: &Event, at: Duration, room: &'a mut [u8]) -> Option<&'a [u8]> {
+/// Where it is about the memory of a cgroup, not the machine's, that is named.
+pub fn json<'a>(
+    event: &Event,
+    at: Duration,
+    cgroup: Option<&str>,
+    room: &'a mut [u8],
+) -> Option<&'a [u8]> {
     let mut cursor = Cursor::new(&mut room[..]);
     let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
     write!(cursor, "{{\"v\":1,\"at_ms\":{at_ms},").ok()?;
+    if let Some(cgroup) = cgroup {
+        cursor.write_all(b"\"cgroup\":").ok()?;
+        serde_json::to_writer(&mut cursor, cgroup).ok()?;
+        cursor.write_all(b",").ok()?;
+    }
     let begin = usize::try_from(cursor.position()).ok()?;
     serde_json::to_writer(&mut cursor, event).ok()?;
     cursor.write_all(b"\n").ok()?;
@@ -246,13 +257,17 @@ pub fn json<'a>(event: &Event, at: Duration, room: &'a mut [u8]) -> Option<&'a [
     room.get(..length - 1)
 }
 
-/// Writes `event` as one line for people into `room`, without allocation.
+/// Writes `event` as one line for people into `room`, without allocation. Where it is about the
+/// memory of a cgroup, not the machine's, that is named.
 ///
 /// # Errors
 ///
 /// The line is too long.
-pub fn text<'a>(event: &Event, room: &'a mut [u8]) -> io::Result<&'a [u8]> {
+pub fn text<'a>(event: &Event, cgroup: Option<&str>, room: &'a mut [u8]) -> io::Result<&'a [u8]> {
     let mut cursor = Cursor::new(&mut room[..]);
+    if let Some(cgroup) = cgroup {
+        write!(cursor, "cgroup {cgroup}: ")?;
+    }
     writeln!(cursor, "{event}")?;
     let length = usize::try_from(cursor.position()).unwrap_or(0);
     Ok(&room[..length])
@@ -384,7 +399,7 @@ mod tests {
     #[test]
     fn a_decision_says_who_why_and_who_else() {
         let mut room = [0; LINE_ROOM];
-        let line = text(&decision(), &mut room).unwrap();
+        let line = text(&decision(), None, &mut room).unwrap();
         assert_eq!(
             String::from_utf8_lossy(line),
             "kills 7 test (500 MiB): memory is low; 100 MiB available, 0 MiB owed, 300 MiB needed; \
@@ -415,7 +430,7 @@ mod tests {
     #[test]
     fn json_is_one_flat_record_a_line() {
         let mut room = [0; LINE_ROOM];
-        let line = json(&decision(), Duration::from_millis(12), &mut room).unwrap();
+        let line = json(&decision(), Duration::from_millis(12), None, &mut room).unwrap();
         assert_eq!(line.last(), Some(&b'\n'));
         let value: serde_json::Value = serde_json::from_slice(line).unwrap();
         assert_eq!(value["v"], 1);
@@ -437,6 +452,30 @@ mod tests {
         };
         full.candidates = [Some(longest); SHOWN];
         let mut room = [0; LINE_ROOM];
-        assert!(json(&Event::Decision(full), Duration::MAX, &mut room).is_some());
+        let (full, path) = (Event::Decision(full), "\u{1}".repeat(200));
+        assert!(json(&full, Duration::MAX, Some(&path), &mut room).is_some());
+    }
+
+    #[test]
+    fn what_is_about_a_cgroup_names_it() {
+        let low = Event::Level(LevelChange {
+            level: Level::Warn,
+            available_bytes: 30 << 20,
+            swap_free_bytes: 0,
+        });
+        let path = Some("/sys/fs/cgroup/a \"b\"");
+        let mut room = [0; LINE_ROOM];
+        let line = text(&low, path, &mut room).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(line),
+            "cgroup /sys/fs/cgroup/a \"b\": level warn: 30 MiB available\n"
+        );
+        let line = json(&low, Duration::ZERO, path, &mut room).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(line).unwrap();
+        assert_eq!(value["cgroup"].as_str(), path);
+        assert_eq!(value["level"], "warn");
+        let line = json(&low, Duration::ZERO, None, &mut room).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(line).unwrap();
+        assert!(value.get("cgroup").is_none(), "{value}");
     }
 }

@@ -3,9 +3,11 @@
 
 mod allocator;
 mod interrupt;
+mod sharer;
 mod silence;
 pub use allocator::{FailingAllocator, allow_allocations, fail_allocations, failed_allocations};
 pub use interrupt::{interrupt_on, interruptions, reset_signal, signal_thread, waitid_bytes};
+pub use sharer::share_memory;
 pub use silence::{refuse_mrelease, without_pidfd_info};
 
 use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong};

@@ -323,15 +323,20 @@ fn keep_growth(settings: &Settings, sample: &Sample, scanner: &mut Scanner) {
 #[cfg(test)]
 mod tests {
     use exithand_testkit::{Actor, FakeMemory, actor, run_isolated, test_name};
+    use rustix::event::{PollFd, PollFlags, poll};
 
     use super::*;
     use crate::config::Config;
+    use crate::daemon::clock::Timer;
     use crate::daemon::scan::ROOM as CANDIDATES;
 
     /// Waits until a core wants to look again.
-    fn sleep_until_due(core: &Core) {
+    fn wait_until_due(core: &Core) {
+        let timer = Timer::new().expect("make a timer");
         let due = core.next_due().expect("it wants to look again");
-        std::thread::sleep(due.saturating_sub(super::super::clock::now()));
+        timer.set(Some(due)).expect("set it");
+        let mut fds = [PollFd::new(&timer.fd, PollFlags::IN)];
+        poll(&mut fds, None).expect("wait for it");
     }
 
     fn is_victim(core: &Core, actor: &Actor) -> bool {
@@ -363,7 +368,7 @@ mod tests {
             assert!(!is_victim(&core, &bystander), "nobody is known to grow");
             let bomb = actor(&["hold", "90"]);
             memory.set_available(420);
-            sleep_until_due(&core);
+            wait_until_due(&core);
             core.round(&mut eyes, &mut scanner);
             assert!(is_victim(&core, &bomb), "{:?}", scanner.table);
             assert!(!is_victim(&core, &bystander));

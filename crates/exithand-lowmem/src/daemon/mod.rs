@@ -188,11 +188,12 @@ impl Daemon {
             eyes,
             scanner,
             alarm: None,
+            cgroup: None,
         }];
         for (index, path) in config.cgroups.iter().enumerate() {
             let (shared, epoll, number, how) = machine(index + 1);
             let make = |settings| Core::new(settings, shared, epoll, number, how);
-            let scope = cgroup_scope(config, Path::new(path), make);
+            let scope = cgroup_scope(config, path, make);
             scopes.push(scope.map_err(failed(format!("watch the cgroup {path}")))?);
         }
         let heartbeat = options.heartbeat.map(|(socket, every)| {
@@ -427,7 +428,7 @@ impl Daemon {
                 let Some((at, event)) = event else {
                     break;
                 };
-                self.teller.tell(at, &event);
+                self.teller.tell(at, scope.cgroup.as_deref(), &event);
                 told = true;
             }
         }
@@ -472,9 +473,10 @@ fn open_metrics(config: &Config) -> Result<Option<std::fs::File>, StartError> {
 
 fn cgroup_scope(
     config: &Config,
-    path: &Path,
+    name: &str,
     make: impl FnOnce(Settings) -> Core,
 ) -> io::Result<Scope> {
+    let path = Path::new(name);
     let mut eyes = Eyes::of_cgroup(path, config.psi_window)?;
     let total = eyes.total_bytes()?;
     let settings = Settings::new(config, total);
@@ -485,5 +487,6 @@ fn cgroup_scope(
         eyes,
         scanner: Scanner::new(Some(within), scan::SMALL_ROOM)?,
         alarm: Some(alarm),
+        cgroup: Some(name.to_owned()),
     })
 }

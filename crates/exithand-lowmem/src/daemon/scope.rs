@@ -23,6 +23,8 @@ pub(super) struct Scope {
     pub(super) eyes: Eyes,
     pub(super) scanner: Scanner,
     pub(super) alarm: Option<Alarm>,
+    /// The directory of the cgroup, as it was named; `None` for the machine.
+    pub(super) cgroup: Option<String>,
 }
 
 impl Scope {

@@ -36,18 +36,18 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    /// Tells one event.
-    pub(super) fn tell(&mut self, at: Duration, event: &Event) {
+    /// Tells one event, which is about the memory of a cgroup if one is named.
+    pub(super) fn tell(&mut self, at: Duration, cgroup: Option<&str>, event: &Event) {
         if let Some(helper) = &self.helper
-            && let Some(line) = record::json(event, at, &mut self.room[..])
+            && let Some(line) = record::json(event, at, cgroup, &mut self.room[..])
             // The pipe does not block, and takes all of a record or nothing.
             && rustix::io::write(helper, line) != Ok(line.len())
         {
             self.lost += 1;
         }
         let line = match self.format {
-            Format::Json => record::json(event, at, &mut self.room[..]),
-            Format::Text => record::text(event, &mut self.room[..]).ok(),
+            Format::Json => record::json(event, at, cgroup, &mut self.room[..]),
+            Format::Text => record::text(event, cgroup, &mut self.room[..]).ok(),
         };
         let written = line.is_some_and(|line| {
             takes(&self.out) && rustix::io::write(&self.out, line) == Ok(line.len())
@@ -65,7 +65,7 @@ impl Teller {
         let out = std::mem::replace(&mut self.out, nobody.into());
         let helper = self.helper.take();
         while let Some((at, event)) = state.take_event() {
-            self.tell(at, &event);
+            self.tell(at, None, &event);
         }
         self.helper = helper;
         self.out = out;

@@ -25,8 +25,8 @@ const PARTS: &[(&str, &str, Part)] = &[
     ("hang", "runs until killed", plain::hang),
     (
         "hold",
-        "MIB [handle-term|obey-term|stat PATH]: holds so much memory until killed; may handle SIGTERM \
-         in vain, or exit 3, or look at PATH on go",
+        "MIB [handle-term|obey-term|share|stat PATH]: holds so much memory until killed; may handle \
+         SIGTERM in vain, or exit 3, or share it with a child, or look at PATH on go",
         plain::hold,
     ),
     (

@@ -8,6 +8,7 @@ use std::process;
 
 use exithand_testkit::sys::{
     BlockedSignal, Disposition, interrupt_on, raise_signal, reset_signal, set_disposition,
+    share_memory,
 };
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, getrlimit, set_dumpable_behavior, setrlimit,
@@ -50,6 +51,7 @@ pub(crate) fn hold(args: &[String]) -> io::Result<u8> {
             term.wait()?;
             return Ok(3);
         }
+        Some("share") => ready(&[share_memory()?.as_raw_nonzero().get()]),
         Some("stat") => {
             let path: String = argument(args, 2)?;
             ready(&[]);
