@@ -29,7 +29,7 @@ fn main() {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let sleep = directory.join(NAME);
     fs::copy("/bin/sleep", &sleep).expect("copy sleep under a name of its own");
-    let exithand = build();
+    let exithand = program();
 
     let pidwait = available("pidwait");
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -65,11 +65,8 @@ fn main() {
     table.times(what, reaction(&ours), reaction(&tail), Goal::None);
 }
 
-fn build() -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--package", "exithand-cli"])
-        .status();
-    assert!(built.expect("run cargo").success(), "build the command");
+/// Where `cargo xtask bench` has built the command.
+fn program() -> PathBuf {
     let bench = std::env::current_exe().expect("the path of this benchmark");
     // target/release/deps/command-HASH
     let release = bench.ancestors().nth(2).expect("a directory of cargo's");

@@ -36,6 +36,8 @@ pub enum Spared {
     Cgroup,
     /// It belongs to somebody else, and we may not signal it.
     Foreign,
+    /// One that is spared has the same memory.
+    Sharer,
     /// It is being waited for already.
     InFlight,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for Spared {
             Self::Rule => "a rule protects it",
             Self::Cgroup => "its cgroup asks to be omitted",
             Self::Foreign => "it belongs to another user",
+            Self::Sharer => "it shares its memory with one that is spared",
             Self::InFlight => "it is dying already",
         })
     }

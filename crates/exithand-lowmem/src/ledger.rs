@@ -57,6 +57,9 @@ pub struct Victim {
     pub settled: bool,
     /// Whether its deadline passed without progress. Its credit is gone; its handle stays open.
     pub stuck: bool,
+    /// Whether others of its decision have the same memory. It comes back with the last of them, and
+    /// is owed by one.
+    pub shares: bool,
 }
 
 impl Victim {
@@ -233,13 +236,6 @@ impl Ledger {
         }
     }
 
-    /// Notes that what a victim gives back does not count: others hold it too.
-    pub fn expect_nothing(&mut self, slot: usize) {
-        if let Some(victim) = self.slots.get_mut(slot).and_then(Option::as_mut) {
-            victim.expected_bytes = 0;
-        }
-    }
-
     /// Notes that the memory of a victim is back.
     pub fn released(&mut self, slot: usize, now: Duration) {
         let Some(victim) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
@@ -260,8 +256,30 @@ impl Ledger {
         }
     }
 
+    /// Has what a victim owes be owed by another that has the same memory and is not gone.
+    fn pass_on(&mut self, slot: usize) {
+        let owes = |it: &Victim| it.shares && !it.settled;
+        let Some(giver) = self.get(slot).copied().filter(owes) else {
+            return;
+        };
+        let has_it = |it: &Victim| it.shares && it.decision == giver.decision;
+        let others = self.slots.iter_mut().enumerate();
+        let others = others.filter(|(other, _)| *other != slot);
+        let heir = others
+            .filter_map(|(_, it)| it.as_mut())
+            .find(|it| has_it(it));
+        let Some(heir) = heir else {
+            return;
+        };
+        heir.expected_bytes = heir.expected_bytes.saturating_add(giver.unseen_bytes());
+        if let Some(giver) = self.slots[slot].as_mut() {
+            giver.expected_bytes = giver.returned_bytes;
+        }
+    }
+
     /// Closes the case of a victim that is gone, and returns what is known of it.
     pub fn gone(&mut self, slot: usize, now: Duration) -> Option<Victim> {
+        self.pass_on(slot);
         let asked = matches!(self.get(slot)?.stage, Stage::Asked { .. });
         if !asked {
             self.released(slot, now);
@@ -324,6 +342,7 @@ pub(crate) mod tests {
             progress_at: ms(0),
             settled: false,
             stuck: false,
+            shares: false,
         }
     }
 
@@ -382,6 +401,28 @@ pub(crate) mod tests {
         assert_eq!(ledger.in_flight(), 0);
         let late = ledger.gone(slot, ms(9000)).unwrap();
         assert!(late.stuck, "a late death is seen");
+    }
+
+    #[test]
+    fn what_several_have_is_owed_until_the_last_of_them_is_gone() {
+        let mut ledger = Ledger::new(GIB);
+        let sharer = |pid, bytes| Victim {
+            shares: true,
+            ..victim(pid, bytes)
+        };
+        let slots =
+            [sharer(1, GIB), sharer(2, 0), sharer(3, 0)].map(|it| ledger.admit(it).unwrap());
+        let alone = ledger.admit(victim(4, 0)).unwrap();
+        ledger.sample(ms(0), 0);
+        for slot in [slots[0], alone, slots[2]] {
+            ledger.gone(slot, ms(1)).unwrap();
+            assert_eq!(ledger.owed_bytes(), GIB, "slot {slot}");
+        }
+        assert_eq!(ledger.rate_bytes(), GIB, "nothing came back yet");
+        ledger.sample(ms(2), GIB / 4);
+        assert_eq!(ledger.owed_bytes(), GIB / 4 * 3);
+        ledger.gone(slots[1], ms(3)).unwrap();
+        assert_eq!(ledger.owed_bytes(), 0);
     }
 
     #[test]

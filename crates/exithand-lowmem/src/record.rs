@@ -55,6 +55,8 @@ pub enum Together {
     Cgroup,
     /// The first of its line and all descendants of the same name.
     Family,
+    /// All that have its memory in common with it.
+    Memory,
 }
 
 /// A decision that somebody dies.
@@ -163,8 +165,6 @@ pub enum Notice {
     Escalated,
     /// It may not be signalled.
     NotPermitted,
-    /// Its memory is shared with a process that is spared.
-    SharedWithSpared,
     /// A member of its cgroup is spared, so it dies alone.
     UnitSpared,
     /// The main loop stalled; the watchdog has looked.
@@ -191,7 +191,6 @@ impl Notice {
             }
             Self::Escalated => "it was asked to end and has not: it is killed now",
             Self::NotPermitted => "it may not be signalled: it is left out from now on",
-            Self::SharedWithSpared => "its memory is shared with a process that is spared",
             Self::UnitSpared => "a member of its cgroup is spared: it dies alone",
             Self::Stalled => "the main loop has stalled for two seconds: the watchdog takes over",
             Self::NotLocked => "the kernel does not lock exithand's memory",
@@ -318,6 +317,7 @@ impl fmt::Display for Decision {
                 Together::Process => {}
                 Together::Cgroup => write!(f, ", and {others} more of its cgroup")?,
                 Together::Family => write!(f, ", and {others} of its name that it started")?,
+                Together::Memory => write!(f, ", and {others} that have the same memory")?,
             }
             f.write_str(")")?;
         }
@@ -416,6 +416,11 @@ mod tests {
                 Together::Family,
                 3,
                 "(500 MiB, and 2 of its name that it started):",
+            ),
+            (
+                Together::Memory,
+                2,
+                "(500 MiB, and 1 that have the same memory):",
             ),
         ] {
             let Event::Decision(mut it) = decision() else {

@@ -4,7 +4,7 @@ mod arena;
 
 use std::thread;
 
-use arena::{config, full_disk, inside, memory_cgroup, options, run_until, short_of};
+use arena::{config, events, full_disk, inside, memory_cgroup, options, run_until, short_of};
 use exithand_lowmem::daemon::Daemon;
 use exithand_lowmem::record::Mode;
 use exithand_testkit::sys::signal_thread;
@@ -104,6 +104,48 @@ fn two_that_are_needed_die_and_no_third() {
         let dead = members.into_iter().map(count).filter(|dead| *dead).count();
         // 450 of 512 MiB are taken, 256 have to be free: three make 287.
         assert_eq!(dead, 3, "{told}");
+    });
+}
+
+#[test]
+fn two_with_one_memory_die_by_one_decision_and_nobody_in_vain() {
+    need!(Need::CgroupV1Memory);
+    run_isolated(test_name!(), || {
+        let cgroup = memory_cgroup();
+        let mut bystander = inside(&cgroup, &["hold", "60"]);
+        let mut one = inside(&cgroup, &["hold", "320", "share"]);
+        let told = run_until(
+            &config(&cgroup, "[kill]\ngrace = \"0s\"\n"),
+            "\"outcome\"",
+            2,
+        );
+        assert_eq!(one.wait(), 9, "{told}");
+        assert_eq!(bystander.try_wait().expect("look"), None, "{told}");
+        let dead: Vec<_> = events(&told, "outcome")
+            .iter()
+            .map(|it| it["pid"].clone())
+            .collect();
+        for sharer in [one.pid(), one.told_pid()] {
+            assert!(
+                dead.contains(&sharer.as_raw_nonzero().get().into()),
+                "{told}"
+            );
+        }
+        assert_eq!(events(&told, "decision").len(), 1, "{told}");
+    });
+}
+
+#[test]
+fn nobody_dies_for_memory_that_a_spared_one_has_too() {
+    need!(Need::CgroupV1Memory);
+    run_isolated(test_name!(), || {
+        let cgroup = memory_cgroup();
+        let mut other = inside(&cgroup, &["hold", "200"]);
+        let mut one = inside(&cgroup, &["hold", "230", "share"]);
+        let rule = "[[rule]]\nname = \"exithand-sharer\"\naction = \"protect\"\n";
+        let told = run_until(&config(&cgroup, rule), "\"outcome\"", 1);
+        assert_eq!(other.wait(), 9, "{told}");
+        assert_eq!(one.try_wait().expect("look"), None, "{told}");
     });
 }
 

@@ -187,7 +187,7 @@ impl Core {
     }
 
     /// Gives a job about a victim that is held.
-    fn give(&self, state: &mut State, slot: usize, signal: Option<Signal>, then: Then) {
+    pub(super) fn give(&self, state: &mut State, slot: usize, signal: Option<Signal>, then: Then) {
         let identity = state.ledger.get(slot).map(|victim| victim.identity);
         let Some((held, identity)) = state.held[slot].as_mut().zip(identity) else {
             return;
@@ -248,8 +248,8 @@ impl Core {
                 state.ledger.released(slot, report.done_at);
                 eyes.forget();
             }
-            (_, Release::Partly) => held.retry_after(report.done_at),
-            (_, Release::Shared) => self.kill_sharers(state, &victim, slot, scanner),
+            // Those that share it have been told to die as well.
+            (_, Release::Partly | Release::Shared) => held.retry_after(report.done_at),
             _ => {}
         }
     }

@@ -1,9 +1,8 @@
 //! Who is killed, once the rule says that somebody has to be.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use exithand::{ExitHandle, Signal};
+use exithand::{ExitHandle, Signal, State as ProcessState};
 
 use super::Settings;
 use super::core::Core;
@@ -26,6 +25,7 @@ struct Sentence {
     decision: u64,
     means: Means,
     why: Why,
+    together: Together,
 }
 
 impl Core {
@@ -72,16 +72,35 @@ impl Core {
             let Some(handle) = scanner.hold(settings, *member) else {
                 continue;
             };
-            let candidate = scanner.table[*member];
+            let mut candidate = scanner.table[*member];
+            if together == Together::Memory {
+                // It comes back once, and is owed by the first.
+                candidate.memory_bytes = 0;
+            }
             if self.join(settings, sample, &candidate, handle, sentence) {
                 scanner.table[*member].spared = Some(Spared::InFlight);
             }
         }
         // Only now that all are held: it leaves nobody who was forked meanwhile.
-        if self.mode == Mode::Live && together == Together::Cgroup && means == Means::Kill {
-            scanner.kill_cgroup(index);
+        if self.mode == Mode::Live && means == Means::Kill {
+            match together {
+                Together::Cgroup => drop(scanner.kill_cgroup(index)),
+                Together::Memory => self.release(sentence),
+                Together::Process | Together::Family => {}
+            }
         }
         true
+    }
+
+    /// Has the memory of those who die by one decision released, now that all of them have been told.
+    fn release(&self, sentence: Sentence) {
+        let mut state = self.lock();
+        for slot in 0..ROOM {
+            let victim = state.ledger.get(slot);
+            if victim.is_some_and(|it| it.decision == sentence.decision) {
+                self.give(&mut state, slot, None, Then::Release);
+            }
+        }
     }
 
     /// Marks who must not be chosen now.
@@ -135,6 +154,11 @@ impl Core {
                 victim.name,
             );
         }
+        let count = scanner.sharers(chosen.index, members);
+        // It was asked about by its pid, which was its own as long as it lives.
+        if count > 0 && matches!(chosen.handle.state(), Ok(ProcessState::Alive)) {
+            return Some((Together::Memory, count));
+        }
         Some((Together::Process, 0))
     }
 
@@ -160,6 +184,7 @@ impl Core {
             decision: state.decisions + 1,
             means: event.means,
             why: event.why,
+            together: event.together,
         };
         let owed_bytes = state.ledger.owed_bytes();
         if !self.enter(state, settings, sample, victim, handle, sentence) {
@@ -214,6 +239,7 @@ impl Core {
             decision,
             means,
             why,
+            together,
         }: Sentence,
     ) -> bool {
         let now = super::clock::now();
@@ -236,12 +262,15 @@ impl Core {
             progress_at: now,
             settled: false,
             stuck: false,
+            shares: together == Together::Memory,
         });
         let Some(slot) = slot else {
             return false;
         };
         let (signal, then) = match means {
             Means::Ask => (Signal::TERM, Then::Nothing),
+            // The kernel releases nothing that others have who live on.
+            Means::Kill if together == Together::Memory => (Signal::KILL, Then::Nothing),
             Means::Kill => (Signal::KILL, Then::Release),
         };
         let job = handle.try_clone();
@@ -267,59 +296,6 @@ impl Core {
             }
         }
         true
-    }
-
-    /// Kills those who hold the memory of a victim, too; if one is spared, it does not come back.
-    pub(super) fn kill_sharers(
-        &self,
-        state: &mut State,
-        victim: &Victim,
-        slot: usize,
-        scanner: &mut Scanner,
-    ) {
-        let settings = Arc::clone(&state.settings);
-        let sample = state.last_sample;
-        let Some(why) = state.held[slot].as_ref().map(|held| held.why) else {
-            return;
-        };
-        let sentence = Sentence {
-            decision: victim.decision,
-            means: Means::Kill,
-            why,
-        };
-        let mut from = 0;
-        // It is the same memory, which comes back once, with the last of them.
-        let (mut bearer, mut comes_back) = (slot, true);
-        while let Some(index) = scanner.find_sharer(victim.identity.pid, from) {
-            from = index + 1;
-            if scanner.table[index].spared.is_some() {
-                let spared = scanner.table[index];
-                comes_back = false;
-                state.notice(
-                    sample.at,
-                    Notice::SharedWithSpared,
-                    spared.identity.pid,
-                    spared.name,
-                );
-                continue;
-            }
-            let Some(handle) = scanner.hold(&settings, index) else {
-                continue;
-            };
-            let mut sharer = scanner.table[index];
-            sharer.memory_bytes = victim.owed_bytes();
-            if self.enter(state, &settings, &sample, &sharer, handle, sentence) {
-                scanner.table[index].spared = Some(Spared::InFlight);
-                state.ledger.expect_nothing(bearer);
-                bearer = state.ledger.find(sharer.identity).unwrap_or(bearer);
-            }
-        }
-        if !comes_back {
-            state.ledger.expect_nothing(bearer);
-        }
-        if let Some(held) = state.held[slot].as_mut() {
-            held.retry_after(super::clock::now());
-        }
     }
 }
 

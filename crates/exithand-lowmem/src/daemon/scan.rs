@@ -190,6 +190,9 @@ impl Scanner {
         let is_same = new.identity == old.identity && matches!(handle.state(), Ok(State::Alive));
         new.growth_bytes = old.growth_bytes;
         new.spared = new.spared.or(old.spared);
+        if new.spared.is_none() && self.is_shared_with_spared(new.identity.pid) {
+            new.spared = Some(Spared::Sharer);
+        }
         is_same.then_some((handle, new))
     }
 
@@ -311,14 +314,33 @@ impl Scanner {
         }
     }
 
-    /// Finds candidates that have one memory with the process `of`.
-    pub(super) fn find_sharer(&self, of: u32, from: usize) -> Option<usize> {
-        let of = pid(of)?;
-        (from..self.table.len()).find(|index| {
-            let other = &self.table[*index];
-            let number = pid(other.identity.pid).filter(|it| *it != of);
-            let is_victim = other.spared == Some(Spared::InFlight);
-            !is_victim && number.is_some_and(|it| crate::sys::share_memory(of, it) == Ok(true))
+    /// Finds the other candidates that have the memory of a candidate, which is held. Returns how
+    /// many found room in `out`.
+    pub(super) fn sharers(&self, index: usize, out: &mut [usize]) -> usize {
+        let of = self.table[index].identity.pid;
+        let living = self
+            .sharers_of(of)
+            .filter(|it| self.table[*it].spared.is_none());
+        let mut count = 0;
+        for (place, sharer) in out.iter_mut().zip(living) {
+            *place = sharer;
+            count += 1;
+        }
+        count
+    }
+
+    /// Says whether somebody that is spared has the memory of the process `of`, which is held.
+    fn is_shared_with_spared(&self, of: u32) -> bool {
+        let stays = |it: usize| !matches!(self.table[it].spared, None | Some(Spared::InFlight));
+        self.sharers_of(of).any(stays)
+    }
+
+    fn sharers_of(&self, of: u32) -> impl Iterator<Item = usize> {
+        let of = pid(of);
+        (0..self.table.len()).filter(move |it| {
+            let other = pid(self.table[*it].identity.pid).filter(|it| Some(*it) != of);
+            let pair = of.zip(other);
+            pair.is_some_and(|(of, other)| crate::sys::share_memory(of, other) == Ok(true))
         })
     }
 }

@@ -7,6 +7,7 @@ use std::ptr;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Pid;
+use rustix::thread::set_name;
 
 unsafe extern "C" {
     fn clone(
@@ -23,8 +24,8 @@ const CLONE_VM: c_int = 0x100;
 const SIGCHLD: c_int = 17;
 const STACK_BYTES: usize = 64 << 10;
 
-/// Starts a process that shares the caller's memory, is no thread of it, and runs until it is killed,
-/// or stdin, a pipe, ends.
+/// Starts a process, `exithand-sharer`, that shares the caller's memory, is no thread of it, and runs
+/// until it is killed, or stdin, a pipe, ends.
 ///
 /// # Errors
 /// `EAGAIN` when no pid or no room is left.
@@ -42,6 +43,9 @@ pub fn share_memory() -> io::Result<Pid> {
 
 /// Has no storage of its own for a thread: takes no lock, and nothing from the standard library.
 extern "C" fn until_stdin_ends(_: *mut c_void) -> c_int {
+    if set_name(c"exithand-sharer").is_err() {
+        return 1;
+    }
     // SAFETY: whoever starts actors gives them one.
     let stdin = unsafe { BorrowedFd::borrow_raw(0) };
     // Asked for nothing, it tells of the end all the same.
