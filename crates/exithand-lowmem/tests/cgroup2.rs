@@ -43,6 +43,20 @@ fn the_hog_of_a_cgroup_dies_and_not_by_the_kernel() {
 }
 
 #[test]
+fn where_there_is_only_a_soft_limit_it_is_the_limit() {
+    need!(Need::Cgroup2Memory);
+    run_isolated(test_name!(), || {
+        let cgroup = Cgroup::new(Hierarchy::V2).expect("make a cgroup");
+        cgroup.set("memory.high", "128M").expect("limit it");
+        let mut small = inside(&cgroup, &["hold", "10"]);
+        let mut hog = inside(&cgroup, &["hold", "80"]);
+        let told = run_until(&watching(&cgroup, LEVELS), "\"outcome\"", 1);
+        assert_eq!(hog.wait(), 9, "{told}");
+        assert_eq!(small.try_wait().expect("look"), None, "{told}");
+    });
+}
+
+#[test]
 fn a_unit_dies_as_one() {
     need!(Need::Cgroup2Memory);
     run_isolated(test_name!(), || {
@@ -60,6 +74,33 @@ fn a_unit_dies_as_one() {
         assert_eq!(kernel_kills(&cgroup), "0");
         let mut outsider = outsider;
         assert_eq!(outsider.try_wait().expect("look"), None, "{told}");
+    });
+}
+
+#[test]
+fn a_unit_is_all_that_lies_in_the_outermost_cgroup_that_is_one() {
+    need!(Need::Cgroup2Memory);
+    run_isolated(test_name!(), || {
+        let cgroup = limited();
+        cgroup
+            .set("cgroup.subtree_control", "+memory")
+            .expect("have cgroups in it");
+        cgroup.set("memory.oom.group", "1").expect("make it one");
+        let inner = |name: &str| {
+            let inner = cgroup.path().join(name);
+            fs::create_dir(&inner).expect("make a cgroup in it");
+            inner.join("cgroup.procs").display().to_string()
+        };
+        let (one, two) = (inner("one"), inner("two"));
+        let mut hog = actor(&["in-cgroup", &one, "hold", "60"]);
+        let mut other = actor(&["in-cgroup", &two, "hold", "30"]);
+        let told = run_until(&watching(&cgroup, LEVELS), "\"outcome\"", 2);
+        assert_eq!((hog.wait(), other.wait()), (9, 9), "{told}");
+        assert_eq!(told.matches("\"event\":\"decision\"").count(), 1, "{told}");
+        assert!(told.contains("\"victims\":2"), "{told}");
+        for name in ["one", "two"] {
+            fs::remove_dir(cgroup.path().join(name)).expect("nobody is in it");
+        }
     });
 }
 

@@ -6,7 +6,6 @@ use rustix::fs::{Mode, OFlags, fgetxattr, fstat, open};
 use rustix::io::Errno;
 
 use super::files::{open_below, read_below};
-use crate::number::field;
 
 /// Where cgroup2 may be mounted.
 const PLACES: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
@@ -62,8 +61,15 @@ impl Unified {
         }
     }
 
-    /// Says whether the cgroup has `memory.oom.group` set.
-    pub(super) fn kills_as_one(&self, path: &[u8]) -> bool {
+    /// Returns the outermost cgroup, of this one and those it lies in, that has `memory.oom.group` set:
+    /// what is in it the kernel, too, kills as one.
+    pub(super) fn group<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        let is_end = |at: &usize| path.get(*at).is_none_or(|byte| *byte == b'/');
+        let outer = (0..=path.len()).filter(is_end).map(|end| &path[..end]);
+        outer.into_iter().find(|path| self.kills_as_one(path))
+    }
+
+    fn kills_as_one(&self, path: &[u8]) -> bool {
         let mut room = [0; 4];
         let text = relative(path).and_then(|path| {
             let file = format_args!("{path}/memory.oom.group");
@@ -72,32 +78,9 @@ impl Unified {
         text.is_some_and(|text| text.starts_with(b"1"))
     }
 
-    /// Reads the pids of the cgroup's members, one a line.
-    ///
-    /// # Errors
-    ///
-    /// `E2BIG`: they find no room. Else as `open(2)` and `read(2)`.
-    pub(super) fn pids<'a>(&self, path: &[u8], room: &'a mut [u8]) -> Result<&'a [u8], Errno> {
-        let path = relative(path).ok_or(Errno::NOENT)?;
-        let most = room.len();
-        let text = read_below(self.root.as_fd(), format_args!("{path}/cgroup.procs"), room)?;
-        if text.len() == most {
-            return Err(Errno::TOOBIG);
-        }
-        Ok(text)
-    }
-
-    /// Has the kernel kill all members of the cgroup at once; says whether it did. It does not where
-    /// there are cgroups below, whose members are not known here. Linux 5.14.
+    /// Has the kernel kill all members of the cgroup, and of those in it, at once; says whether it
+    /// did. Linux 5.14.
     pub(super) fn kill(&self, path: &[u8]) -> bool {
-        let mut room = [0; 256];
-        let stat = relative(path).and_then(|path| {
-            let file = format_args!("{path}/cgroup.stat");
-            read_below(self.root.as_fd(), file, &mut room).ok()
-        });
-        if stat.and_then(|text| field(text, b"nr_descendants ")) != Some(0) {
-            return false;
-        }
         let file = relative(path).and_then(|path| {
             let file = format_args!("{path}/cgroup.kill");
             open_below(self.root.as_fd(), file, OFlags::WRONLY).ok()
@@ -138,19 +121,6 @@ mod tests {
         let unified = Unified::open().unwrap();
         let name = cgroup.name().unwrap();
         assert_eq!(unified.wish(name.as_bytes(), 0), None);
-        let mut room = [0; 64];
-        let pids = unified.pids(name.as_bytes(), &mut room).unwrap();
-        assert_eq!(
-            pids.trim_ascii_end().split(|byte| *byte == b'\n').count(),
-            2
-        );
-        let mut small = [0; 4];
-        let short = unified.pids(name.as_bytes(), &mut small);
-        assert_eq!(short, Err(Errno::TOOBIG));
-        let below = cgroup.path().join("below");
-        std::fs::create_dir(&below).unwrap();
-        assert!(!unified.kill(name.as_bytes()), "who is below is not known");
-        std::fs::remove_dir(below).unwrap();
         assert!(unified.kill(name.as_bytes()));
         for member in &mut members {
             assert_eq!(member.wait(), 9);

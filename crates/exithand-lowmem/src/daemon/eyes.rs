@@ -27,10 +27,29 @@ enum Files {
     },
     /// Limit, usage, and the statistics that tell how much of it is page cache.
     Cgroup {
-        limit: OwnedFd,
+        limit: Limit,
         usage: OwnedFd,
         stat: OwnedFd,
     },
+}
+
+/// What a cgroup may use.
+#[derive(Debug)]
+struct Limit {
+    most: OwnedFd,
+    /// Above that the kernel does not kill but slows down, and leaves the rest to others. Version 2.
+    high: Option<OwnedFd>,
+}
+
+impl Limit {
+    /// Reads it; `None` where there is none.
+    fn read(&self, room: &mut [u8]) -> Result<Option<u64>, Errno> {
+        let most = decimal(read_from_start(&self.most, room)?);
+        match &self.high {
+            Some(high) if most.is_none() => Ok(decimal(read_from_start(high, room)?)),
+            _ => Ok(most),
+        }
+    }
 }
 
 /// Open files, and what is remembered of the last look.
@@ -75,7 +94,10 @@ impl Eyes {
             file(v2).or_else(|_absent| file(v1))
         };
         let files = Files::Cgroup {
-            limit: read("memory.max", "memory.limit_in_bytes")?,
+            limit: Limit {
+                most: read("memory.max", "memory.limit_in_bytes")?,
+                high: read("memory.high", "memory.high").ok(),
+            },
             usage: read("memory.current", "memory.usage_in_bytes")?,
             stat: read("memory.stat", "memory.stat")?,
         };
@@ -115,8 +137,8 @@ impl Eyes {
                 Ok(Meminfo::parse(text).ok_or(Errno::INVAL)?.total_bytes)
             }
             Files::Cgroup { limit, .. } => {
-                let text = read_from_start(limit, &mut self.room[..])?;
-                Ok(decimal(text).unwrap_or(u64::MAX))
+                let limit = limit.read(&mut self.room[..])?;
+                Ok(limit.unwrap_or(u64::MAX))
             }
         }
     }
@@ -141,7 +163,7 @@ impl Eyes {
                 sample.file_bytes = meminfo.file_bytes;
             }
             Files::Cgroup { limit, usage, stat } => {
-                let limit = decimal(read_from_start(limit, &mut self.room[..])?);
+                let limit = limit.read(&mut self.room[..])?;
                 let usage = decimal(read_from_start(usage, &mut self.room[..])?).unwrap_or(0);
                 let text = read_from_start(stat, &mut self.room[..])?;
                 let cache = |total: &str, own: &str| {

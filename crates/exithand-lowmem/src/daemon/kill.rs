@@ -84,7 +84,7 @@ impl Core {
         // Only now that all are held: it leaves nobody who was forked meanwhile.
         if self.mode == Mode::Live && means == Means::Kill {
             match together {
-                Together::Cgroup => drop(scanner.kill_cgroup(index)),
+                Together::Cgroup => drop(scanner.kill_unit(settings, index)),
                 Together::Memory => self.release(sentence),
                 Together::Process | Together::Family => {}
             }

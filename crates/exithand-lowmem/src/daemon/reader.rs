@@ -164,7 +164,7 @@ impl Reader {
             cgroups.filter(|text| is_within(text, within))?;
         }
         let cgroup = cgroups.map(cgroup_of);
-        candidate.cgroup = cgroup.map_or(0, hash);
+        candidate.cgroup = cgroup.map_or(0, number_of);
         let is_ours = candidate.name.as_bytes() == b"exithand";
         let command = (wanted.command || is_ours)
             .then(|| command_line(proc, pid, &mut texts.command))
@@ -208,12 +208,11 @@ impl Reader {
         Smaps::parse(text)
     }
 
-    /// Reads the path of a process's cgroup, and its number in a candidate.
-    pub(super) fn cgroup(&mut self, pid: u32) -> Option<(&[u8], u64)> {
+    /// Reads which cgroup a process is in.
+    pub(super) fn place(&mut self, pid: u32) -> Option<Place<'_>> {
         let path = format_args!("{pid}/cgroup");
         let text = read_below(self.proc.as_fd(), path, &mut self.texts.cgroup).ok()?;
-        let path = cgroup_of(text);
-        Some((path, hash(path)))
+        Some(Place::of(text))
     }
 
     /// Reads what a process that does not die is doing: its state and where it sleeps.
@@ -266,14 +265,40 @@ fn is_recorder(command: &[u8]) -> bool {
 fn is_within(text: &[u8], within: &[u8]) -> bool {
     let lines = text.split(|byte| *byte == b'\n');
     let paths = lines.filter_map(|line| line.splitn(3, |byte| *byte == b':').nth(2));
-    paths.into_iter().any(|path| {
-        let rest = path.strip_prefix(within);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-    })
+    paths.into_iter().any(|path| begins_with(path, within))
 }
 
-/// A number for a path; 0 is left for none.
-fn hash(path: &[u8]) -> u64 {
+/// Says whether a path is `begin`, or leads on from there.
+fn begins_with(path: &[u8], begin: &[u8]) -> bool {
+    let rest = path.strip_prefix(begin);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// The cgroup of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place<'a> {
+    pub(super) path: &'a [u8],
+    /// Whether it is one of cgroup2. Another hierarchy may have one of the same path with others in it.
+    pub(super) is_unified: bool,
+}
+
+impl<'a> Place<'a> {
+    /// Takes it from the text of `/proc/PID/cgroup`.
+    fn of(text: &'a [u8]) -> Self {
+        let path = cgroup_of(text);
+        let mut lines = text.split(|byte| *byte == b'\n');
+        let is_unified = lines.any(|line| line.strip_prefix(b"0::") == Some(path));
+        Self { path, is_unified }
+    }
+
+    /// Says whether it is `unit`, or lies in it.
+    pub(super) fn is_in(&self, unit: &Self) -> bool {
+        self.is_unified == unit.is_unified && begins_with(self.path, unit.path)
+    }
+}
+
+/// A number for the path of a cgroup; 0 is left for none.
+pub(super) fn number_of(path: &[u8]) -> u64 {
     let fnv = path.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -297,6 +322,19 @@ mod tests {
                 expected,
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn the_same_path_in_another_hierarchy_is_another_place() {
+        let unit = Place::of(b"4:memory:/\n0::/box\n");
+        for (text, expected) in [
+            ("4:memory:/\n0::/box\n", true),
+            ("4:memory:/\n0::/box/sub\n", true),
+            ("4:memory:/\n0::/boxes\n", false),
+            ("4:memory:/box\n0::/\n", false),
+        ] {
+            assert_eq!(Place::of(text.as_bytes()).is_in(&unit), expected, "{text}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The table of processes that may be killed.
 
+use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use rustix::io::Errno;
 use super::Settings;
 use super::cgroup::{Unified, Wish};
 use super::identity::pid;
-use super::reader::{Reader, open_proc};
+use super::reader::{Place, Reader, number_of, open_proc};
 use crate::candidate::{AVOIDED, Candidate, Identity, Spared};
 use crate::choose::{Need, Ranking, rank};
 use crate::config::Unit;
@@ -22,6 +23,8 @@ use crate::number::decimal;
 pub(super) const ROOM: usize = 1024;
 /// The same for the watchdog, which is seldom needed.
 pub(super) const SMALL_ROOM: usize = 128;
+/// The longest path of a cgroup that is killed as one.
+const PATH_ROOM: usize = 1024;
 /// How often another finalist is looked at.
 const FINALISTS: usize = 8;
 /// Growth is told from scans at least so far apart, and a scan is good for a decision as long.
@@ -94,9 +97,7 @@ impl Scanner {
         }
         let mut entries = RawDir::new(&self.listing, &mut self.entries[..]);
         while let Some(Ok(entry)) = entries.next() {
-            let name = entry.file_name().to_bytes();
-            let number = name.first().filter(|byte| byte.is_ascii_digit());
-            let number = number.and_then(|_| u32::try_from(decimal(name)?).ok());
+            let number = number(entry.file_name());
             let least = settings.policy.tuning.min_victim_bytes;
             let read = number.and_then(|it| self.reader.read(settings, it, least));
             let Some(mut candidate) = read else {
@@ -227,17 +228,18 @@ impl Scanner {
         let Some(unified) = &self.unified else {
             return;
         };
-        let Some((path, hash)) = self.reader.cgroup(number) else {
+        let Some(place) = self.reader.place(number).filter(|it| it.is_unified) else {
             return;
         };
-        match unified.wish(path, candidate.uid) {
+        match unified.wish(place.path, candidate.uid) {
             Some(Wish::Omit) => candidate.spared = candidate.spared.or(Some(Spared::Cgroup)),
             Some(Wish::Avoid) => candidate.class = AVOIDED,
             None => {}
         }
-        if settings.policy.tuning.unit == Unit::Auto && unified.kills_as_one(path) {
+        let group = unified.group(place.path);
+        if let Some(group) = group.filter(|_| settings.policy.tuning.unit == Unit::Auto) {
             candidate.as_unit = true;
-            candidate.cgroup = hash;
+            candidate.cgroup = number_of(group);
         }
     }
 
@@ -250,26 +252,23 @@ impl Scanner {
         })
     }
 
-    /// Finds the other members of a candidate's cgroup. `None` if one of them is spared: then the
-    /// whole must not be killed.
+    /// Finds the other members of a candidate's unit. `None` if one of them is spared, or the unit would
+    /// be everybody: then the whole must not be killed.
     pub(super) fn members(
         &mut self,
         settings: &Settings,
         index: usize,
         out: &mut [usize],
     ) -> Option<usize> {
-        if !self.all_may_die(settings, index) {
+        let mut room = [0; PATH_ROOM];
+        let unit = self.unit(settings, index, &mut room)?;
+        if !self.all_may_die(settings, &unit) {
             return None;
         }
-        let hash = self.table[index].cgroup;
         let mut count = 0;
         for other in 0..self.table.len() {
-            if self.table[other].cgroup == 0 {
-                let number = self.table[other].identity.pid;
-                let cgroup = self.reader.cgroup(number).map(|(_, hash)| hash);
-                self.table[other].cgroup = cgroup.unwrap_or(0);
-            }
-            if other == index || self.table[other].cgroup != hash {
+            let number = self.table[other].identity.pid;
+            if other == index || !self.is_in(number, &unit) {
                 continue;
             }
             match self.table[other].spared {
@@ -284,34 +283,58 @@ impl Scanner {
         Some(count)
     }
 
-    /// Says whether no member of a candidate's cgroup is spared, those too small for the table
-    /// included.
-    fn all_may_die(&mut self, settings: &Settings, index: usize) -> bool {
-        let mut room = [0; 4096];
-        let number = self.table[index].identity.pid;
-        let pids = match (&self.unified, self.reader.cgroup(number)) {
-            (Some(unified), Some((path, _))) => unified.pids(path, &mut room),
-            _ => return true,
-        };
-        let Ok(pids) = pids else {
-            // Not known are those of cgroup1, which cannot be killed as one, and of too many.
-            return pids != Err(Errno::TOOBIG);
-        };
-        let numbers = pids.split(|byte| *byte == b'\n').filter_map(decimal);
-        numbers.into_iter().all(|number| {
-            let number = u32::try_from(number).unwrap_or(0);
-            let member = self.reader.read(settings, number, 0);
-            member.is_none_or(|it| matches!(it.spared, None | Some(Spared::InFlight)))
-        })
+    /// Returns the cgroup that dies with a candidate: its own, or where `memory.oom.group` says so one
+    /// that this lies in. `None` for the root.
+    fn unit<'a>(
+        &mut self,
+        settings: &Settings,
+        index: usize,
+        room: &'a mut [u8; PATH_ROOM],
+    ) -> Option<Place<'a>> {
+        let own = self.reader.place(self.table[index].identity.pid)?;
+        let unified = self.unified.as_ref().filter(|_| own.is_unified);
+        let unified = unified.filter(|_| settings.policy.tuning.unit == Unit::Auto);
+        let group = unified.and_then(|it| it.group(own.path));
+        let path = group.unwrap_or(own.path);
+        let room = room.get_mut(..path.len()).filter(|_| path != b"/")?;
+        room.copy_from_slice(path);
+        Some(Place { path: room, ..own })
     }
 
-    /// Has the kernel kill a candidate's whole cgroup, those who fork meanwhile included.
-    pub(super) fn kill_cgroup(&mut self, index: usize) -> bool {
-        let number = self.table[index].identity.pid;
-        match (&self.unified, self.reader.cgroup(number)) {
-            (Some(unified), Some((path, _))) => unified.kill(path),
-            _ => false,
+    fn is_in(&mut self, number: u32, unit: &Place<'_>) -> bool {
+        let place = self.reader.place(number);
+        place.is_some_and(|it| it.is_in(unit))
+    }
+
+    /// Says whether no member of a unit is spared, those too small for the table included.
+    fn all_may_die(&mut self, settings: &Settings, unit: &Place<'_>) -> bool {
+        if seek(&self.listing, SeekFrom::Start(0)).is_err() {
+            return false;
         }
+        let mut entries = RawDir::new(&self.listing, &mut self.entries[..]);
+        while let Some(Ok(entry)) = entries.next() {
+            let Some(number) = number(entry.file_name()) else {
+                continue;
+            };
+            let place = self.reader.place(number);
+            if !place.is_some_and(|it| it.is_in(unit)) {
+                continue;
+            }
+            let member = self.reader.read(settings, number, 0);
+            if member.is_some_and(|it| !matches!(it.spared, None | Some(Spared::InFlight))) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Has the kernel kill a candidate's whole unit, those who fork meanwhile included.
+    pub(super) fn kill_unit(&mut self, settings: &Settings, index: usize) -> bool {
+        let mut room = [0; PATH_ROOM];
+        let unit = self.unit(settings, index, &mut room);
+        let unit = unit.filter(|it| it.is_unified);
+        let pair = self.unified.as_ref().zip(unit);
+        pair.is_some_and(|(unified, unit)| unified.kill(unit.path))
     }
 
     /// Finds the other candidates that have the memory of a candidate, which is held. Returns how
@@ -343,6 +366,13 @@ impl Scanner {
             pair.is_some_and(|(of, other)| crate::sys::share_memory(of, other) == Ok(true))
         })
     }
+}
+
+/// Returns the pid that names a folder of `/proc`; `None` for another file.
+fn number(name: &CStr) -> Option<u32> {
+    let name = name.to_bytes();
+    name.first().filter(|byte| byte.is_ascii_digit())?;
+    u32::try_from(decimal(name)?).ok()
 }
 
 /// Says how much a candidate has grown since it was remembered, in bytes a second.
