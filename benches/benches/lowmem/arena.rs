@@ -13,7 +13,7 @@ use exithand_benches::arena::{
 use crate::scenario::Scenario;
 
 /// How long the arena is watched.
-const LONGEST: Duration = Duration::from_secs(25);
+const LONGEST: Duration = Duration::from_secs(15);
 
 /// The cgroup of whoever is frozen.
 const FREEZER: &str = "/sys/fs/cgroup/freezer/exithand-bench";
@@ -89,8 +89,14 @@ pub(crate) fn run(scenario: Scenario, killer: Killer, large: u64) -> Run {
     let seen = watch(&mut players, available_mib, &wanted);
     let stalled_us = stalled_us() - stalled;
     let cost = cost_of(pid).since(before);
-    drop(freezer);
     daemon.end();
+    drop(freezer);
+    for player in players
+        .iter_mut()
+        .filter(|it| it.part.manner == Manner::Frozen)
+    {
+        player.ends_once_thawed();
+    }
     Run {
         stalled_us,
         cost,

@@ -176,8 +176,9 @@ impl Scenario {
     /// How much has to come back, in MiB.
     pub(crate) fn comes_back(self, large: u64) -> u64 {
         match self {
-            Self::ManySmall | Self::OneHog => large / 4,
+            Self::OneHog => large / 4,
             Self::TwoHogs => large / 8,
+            Self::ManySmall => large / 16,
             _ => large / 2,
         }
     }

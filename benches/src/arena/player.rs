@@ -83,6 +83,16 @@ impl Player {
         drop(self.child.stdin.as_mut().unwrap().write_all(b"go\n"));
     }
 
+    /// Waits for the end of one that was frozen, at most for a second: it comes only if it was killed.
+    pub fn ends_once_thawed(&mut self) {
+        let longest = Duration::from_secs(1);
+        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let timeout = Timespec::try_from(longest).unwrap();
+        if poll(&mut fds, Some(&timeout)).unwrap() > 0 {
+            self.dead = self.dead.or(Some(longest));
+        }
+    }
+
     /// Ends it, if it still runs.
     pub fn end(&mut self) {
         // Fails only for one that is gone.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::cost::Cost;
+use super::part::Manner;
 use super::player::Player;
 use super::watch::Seen;
 
@@ -37,9 +38,12 @@ impl Run {
             let count = dead.filter(|it| it.part.should_die == should).count();
             u64::try_from(count).unwrap()
         };
+        // One that is frozen dies only later, and its memory is back before.
+        let thawed = |it: &Player| it.part.manner == Manner::Frozen && it.dead.is_some();
+        let died = seen.gone.is_some() || players.iter().any(thawed);
         let names = players.iter().filter(|it| it.dead.is_some());
         Self {
-            is_right: seen.gone.is_some() && dead(false) == 0,
+            is_right: died && dead(false) == 0,
             extra: dead(false) + dead(true).saturating_sub(enough),
             back: seen.back,
             gone: seen.gone,

@@ -35,11 +35,12 @@ pub(super) const CONFORMANCE: &str = "exithand-conformance";
 pub(super) const ARENA: &str = "exithand-arena";
 
 /// Which tests run in guests: those of a package whose names begin so.
-const TESTS: [(&str, &str); 5] = [
+const TESTS: [(&str, &str); 6] = [
     ("exithand", ""),
     ("exithand-cli", "names_"),
     ("exithand-cli", "silent_kernel"),
     ("exithand-lowmem", "cgroup2"),
+    ("exithand-lowmem", "starved"),
     ("exithand-recorder", "sources"),
 ];
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use exithand::Signal;
+use exithand::{Signal, State as ProcessState};
 
 use super::Settings;
 use super::eyes::Eyes;
@@ -148,10 +148,11 @@ impl Core {
             .ledger
             .settle(now, settings.policy.tuning.base_deadline);
         if self.mode == Mode::Live {
-            while let Some(slot) = state
-                .ledger
-                .find_stuck(now, settings.policy.tuning.base_deadline)
-            {
+            let base = settings.policy.tuning.base_deadline;
+            let has_ended = |held: &Held| !matches!(held.handle.state(), Ok(ProcessState::Alive));
+            while let Some(slot) = state.ledger.find_stuck(now, base, |slot| {
+                state.held[slot].as_ref().is_some_and(has_ended)
+            }) {
                 state.stuck += 1;
                 state.tell_stuck(slot, now, scanner);
             }
