@@ -41,13 +41,17 @@ pub fn period(policy: &Policy, sample: &Sample, ledger: &Ledger) -> Option<Durat
     Some(period.clamp(SHORTEST, IDLE))
 }
 
-/// Below the warning: so that the kill level is seen with half of the way to the floor left.
+/// Below the warning: as soon as the kill level is reached if memory is filled as it is now, and so that
+/// it is seen with half of the way to the floor left if it is filled faster.
 fn below_warn(policy: &Policy, sample: &Sample) -> Duration {
     let levels = &policy.levels;
     let headroom = sample.available_bytes.saturating_sub(levels.soft_bytes);
     let margin = levels.hard_bytes.saturating_sub(levels.floor_bytes) / 2;
     let fill = sample.fill_bytes.clamp(QUIET_FILL_BYTES, MOST_FILL_BYTES);
-    time(headroom / 2 + margin / 2, fill).clamp(SHORTEST, BELOW_WARN)
+    let in_time = time(headroom / 2 + margin / 2, fill);
+    let reached = time(headroom, sample.fill_bytes) + Duration::from_millis(1);
+    let soonest = if headroom > 0 { reached } else { BELOW_WARN };
+    in_time.min(soonest).clamp(SHORTEST, BELOW_WARN)
 }
 
 /// Says whether somebody may die `wait` later than now: memory is not nearly gone by then.
@@ -103,6 +107,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::ledger::tests::{ms, victim};
+    use crate::level::Levels;
     use crate::reading::Stall;
 
     const GIB: u64 = 1 << 30;
@@ -128,6 +133,30 @@ mod tests {
         assert!(look(4 * GIB, 4 * GIB) <= ms(150), "it fills fast");
         assert!(look(GIB, 8 * GIB) <= ms(60));
         assert_eq!(look(0, 8 * GIB).max(SHORTEST), look(0, 8 * GIB));
+    }
+
+    #[test]
+    fn below_the_warning_looks_when_the_kill_level_will_be_reached() {
+        const MIB: u64 = 1 << 20;
+        let levels = Levels {
+            warn_bytes: 6000 * MIB,
+            soft_bytes: 5000 * MIB,
+            hard_bytes: 5000 * MIB,
+            floor_bytes: 1000 * MIB,
+            target_bytes: 7000 * MIB,
+        };
+        let policy = Policy { levels, ..policy() };
+        for (available_mib, fill_mib, expected) in [
+            (5500, 0, 100),
+            (5500, 1000, 100),
+            (5040, 1000, 41),
+            (5005, 1000, 20),
+            (4900, 1000, 100),
+        ] {
+            let sample = sample(available_mib * MIB, fill_mib * MIB);
+            let period = period(&policy, &sample, &Ledger::new(GIB));
+            assert_eq!(period, Some(ms(expected)), "{available_mib} {fill_mib}");
+        }
     }
 
     #[test]
