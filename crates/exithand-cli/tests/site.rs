@@ -16,7 +16,7 @@ macro_rules! pages {
 
 const SUMMARY: &str = include_str!("../../../docs/site/SUMMARY.md");
 
-const PAGES: [(&str, &str); 15] = pages![
+const PAGES: [(&str, &str); 16] = pages![
     "index.md",
     "quick-start.md",
     "recipes/index.md",
@@ -26,6 +26,7 @@ const PAGES: [(&str, &str); 15] = pages![
     "recipes/kubernetes.md",
     "recipes/ci-job.md",
     "recipes/who-killed-it.md",
+    "recipes/out-of-memory.md",
     "coming-from.md",
     "how-it-works.md",
     "comparison.md",

@@ -195,19 +195,19 @@ impl Core {
         };
         held.retry_at = None;
         let why = held.why;
-        match (held.handle.try_clone(), signal) {
-            (Ok(handle), _) => {
-                self.reapers.give(Job {
-                    slot,
-                    identity,
-                    handle,
-                    signal,
-                    why,
-                    then,
-                });
-            }
-            (Err(_), Some(signal)) => state.signal_here(slot, signal),
-            (Err(_), None) => {}
+        let given = held.handle.try_clone().is_ok_and(|handle| {
+            self.reapers.give(Job {
+                slot,
+                identity,
+                handle,
+                signal,
+                why,
+                then,
+            })
+        });
+        // Out of descriptors, or of room for jobs: from here, without the memory's release.
+        if let Some(signal) = signal.filter(|_| !given) {
+            state.signal_here(slot, signal);
         }
     }
 

@@ -6,7 +6,7 @@ use exithand::{ExitHandle, Signal, State as ProcessState};
 
 use super::Settings;
 use super::core::Core;
-use super::reaper::{Job, Then};
+use super::reaper::Then;
 use super::scan::{Chosen, Scanner};
 use super::state::{Held, State};
 use crate::candidate::{Candidate, Spared, newest_mark};
@@ -273,27 +273,11 @@ impl Core {
             Means::Kill if together == Together::Memory => (Signal::KILL, Then::Nothing),
             Means::Kill => (Signal::KILL, Then::Release),
         };
-        let job = handle.try_clone();
         self.watch.victim(self.scope, slot, &handle);
         state.held[slot] = Some(Held::new(handle, sample.available_bytes, why));
         state.kills += 1;
         if self.mode == Mode::Live {
-            match job {
-                Ok(handle) => {
-                    let identity = victim.identity;
-                    let job = Job {
-                        slot,
-                        identity,
-                        handle,
-                        signal: Some(signal),
-                        why,
-                        then,
-                    };
-                    self.reapers.give(job);
-                }
-                // Out of descriptors: from here, without the memory's release.
-                Err(_) => state.signal_here(slot, signal),
-            }
+            self.give(state, slot, Some(signal), then);
         }
         true
     }
