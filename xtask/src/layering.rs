@@ -5,8 +5,8 @@ use crate::graph::{Graph, Kind, Package, Place};
 const LIBRARY: &str = "exithand";
 const COMMAND: &str = "exithand-cli";
 const TESTKIT: &str = "exithand-testkit";
-/// A program that is itself a test.
-const CONFORMANCE: &str = "exithand-conformance";
+/// What is never given to users: programs that test, and that measure.
+const TESTS: [&str; 2] = ["exithand-benches", "exithand-conformance"];
 
 /// What the library is made of.
 const LIBRARY_NEEDS: [&str; 2] = ["rustix", "thiserror"];
@@ -74,7 +74,7 @@ fn member_faults(package: &Package) -> Vec<String> {
                 package.name
             ));
         }
-        let is_test = ask.kind == Kind::Dev || package.name == CONFORMANCE;
+        let is_test = ask.kind == Kind::Dev || TESTS.contains(&package.name.as_str());
         if ask.name == TESTKIT && !is_test {
             let name = &package.name;
             faults.push(format!(
@@ -167,6 +167,7 @@ mod tests {
                 "exithand-conformance",
                 &[("exithand-testkit", Normal), ("exithand-fs", Dev)],
             ),
+            ("exithand-benches", &[("exithand-testkit", Normal)]),
         ]);
         outside(&mut graph, "tokio", &["mio"]);
         outside(&mut graph, "mio", &[]);
