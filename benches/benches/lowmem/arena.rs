@@ -13,7 +13,7 @@ use exithand_benches::arena::{
 use crate::scenario::Scenario;
 
 /// How long the arena is watched.
-const LONGEST: Duration = Duration::from_secs(15);
+const LONGEST: Duration = Duration::from_secs(25);
 
 /// The cgroup of whoever is frozen.
 const FREEZER: &str = "/sys/fs/cgroup/freezer/exithand-bench";
