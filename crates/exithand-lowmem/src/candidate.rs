@@ -96,6 +96,11 @@ pub struct Candidate {
 pub const AVOIDED: u8 = u8::MAX;
 
 impl Candidate {
+    /// Says whether it is left alive on purpose, and not only because it is dying already.
+    pub fn stays(&self) -> bool {
+        !matches!(self.spared, None | Some(Spared::InFlight))
+    }
+
     /// What is gained within `horizon_ms`: what comes back, and what it would have taken.
     pub fn relief_bytes(&self, horizon_ms: u64) -> u64 {
         let grown = self.growth_bytes.saturating_mul(horizon_ms) / 1000;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::candidate::{Candidate, Spared};
+use crate::candidate::Candidate;
 use crate::decide::Why;
 
 /// How many generations are looked at.
@@ -56,7 +56,7 @@ pub fn head(candidates: &[Candidate], of: usize) -> Option<usize> {
                 && it.name == child.name
                 && it.uid == child.uid
                 && it.class <= child.class
-                && matches!(it.spared, None | Some(Spared::InFlight))
+                && !it.stays()
         };
         candidates.iter().position(is_kin)
     };
